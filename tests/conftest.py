@@ -1,0 +1,19 @@
+"""What the tests share: real data where it is there, and quiet, seeded runs."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import pytest  # noqa: E402
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real clips and weights; skips, aloud, where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real test data is not at {SHARED_DATA}")
+    return SHARED_DATA

@@ -1,0 +1,1 @@
+"""Videos to records to clips, on TensorFlow and OpenCV."""
