@@ -1,0 +1,29 @@
+"""Local response normalisation across channels, which Keras has not."""
+
+from keras import ops
+
+
+def local_response_normalization(x, size: int = 5, alpha: float = 1e-4):
+    """Divides each value by the energy of its neighbouring channels, to the 3/4.
+
+    `x / (1 + alpha / size * sum of squares over size channels) ** 0.75`: alpha is
+    divided by the size, as Caffe does and TensorFlow's op does not.
+
+    Source: Krizhevsky et al. 2012, section 3.3; constants of Caffe's GoogLeNet.
+
+    Args:
+        x: `(N, H, W, C)`.
+        size: odd number of channels in the window.
+        alpha: strength.
+
+    Returns:
+        Same shape as `x`.
+    """
+    num_channels = x.shape[-1]
+    half = size // 2
+    squares = ops.pad(ops.square(x), [(0, 0), (0, 0), (0, 0), (half, half)])
+    energy = squares[..., :num_channels]
+    for shift in range(1, size):
+        energy = energy + squares[..., shift : shift + num_channels]
+    base = 1.0 + (alpha / size) * energy
+    return x * ops.rsqrt(base * ops.sqrt(base))  # base ** -0.75

@@ -1,0 +1,32 @@
+"""Any backbone with its head, as a classifier of single images."""
+
+import keras
+from keras import layers
+
+from vidzoo.layers import Preprocess
+from vidzoo.models import backbones
+from vidzoo.weights import load
+
+
+def build(
+    backbone: str,
+    num_classes: int,
+    *,
+    image_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: str | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Builds `(N, H, W, C)` images to `(N, K)` logits on a backbone by name."""
+    parts = backbones.get(backbone)
+    weights_file = load.open_weights(weights)
+    settings = load.preprocess_settings(weights_file, parts.preprocess)
+    image = keras.Input(image_shape, name="image")
+    x = Preprocess(**settings, name="preprocess")(image)
+    for stage in parts.stages.values():
+        x = stage(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = layers.Dense(num_classes, name="head")(x)
+    model = keras.Model(image, logits, name=name or backbone)
+    if weights_file is not None:
+        load.assign_network(model, weights_file, backbone, parts.variant)
+    return model

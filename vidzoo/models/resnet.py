@@ -1,0 +1,132 @@
+"""ResNet v1.5: residual networks with the stride on the 3x3 convolution.
+
+Source: He et al. 2016, in the variant of Torch7 (fb.resnet.torch) and torchvision that
+the dissertation uses (section 5.3.2): no convolution biases, batch-norm epsilon 1e-5.
+"""
+
+import keras
+from keras import layers
+
+VARIANT = "v1.5"
+# torchvision's: RGB in 0..1, then ImageNet's mean and standard deviation.
+PREPROCESS = {
+    "channel_order": "rgb",
+    "scale": 1 / 255,
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+}
+# depth -> (bottleneck, blocks in res2, res3, res4, res5)
+_DEPTHS = {
+    18: (False, (2, 2, 2, 2)),
+    34: (False, (3, 4, 6, 3)),
+    50: (True, (3, 4, 6, 3)),
+}
+
+
+def ResNet18(num_classes: int = 1000, **kwargs) -> keras.Model:
+    """Builds ResNet-18: see `ResNet50`."""
+    return _classifier("resnet18", num_classes, **kwargs)
+
+
+def ResNet34(num_classes: int = 1000, **kwargs) -> keras.Model:
+    """Builds ResNet-34: see `ResNet50`."""
+    return _classifier("resnet34", num_classes, **kwargs)
+
+
+def ResNet50(num_classes: int = 1000, **kwargs) -> keras.Model:
+    """Builds ResNet-50 v1.5: `(N, H, W, 3)` images to `(N, K)` logits.
+
+    Args:
+        num_classes: K.
+        **kwargs: `image_shape`, `(224, 224, 3)` unless told; `weights`, None or the
+            path of a weights file; `name`.
+
+    Returns:
+        A model on RGB pixels 0..255.
+
+    Raises:
+        WeightsError: the weights are of another network, variant or K.
+    """
+    return _classifier("resnet50", num_classes, **kwargs)
+
+
+def stages(depth: int) -> dict:
+    """The five stages of a ResNet, as functions of a tensor and a name prefix."""
+    bottleneck, counts = _DEPTHS[depth]
+    block = _bottleneck_block if bottleneck else basic_block
+    return {
+        "conv1": _stem,
+        "res2": stage(block, "res2", 64, counts[0], 1),
+        "res3": stage(block, "res3", 128, counts[1], 2),
+        "res4": stage(block, "res4", 256, counts[2], 2),
+        "res5": stage(block, "res5", 512, counts[3], 2),
+    }
+
+
+def stage(block, name, filters, count, strides):
+    """A stage of `count` residual blocks; the first one has the strides."""
+
+    def apply(x, prefix=""):
+        for i in range(count):
+            block_name = f"{prefix}{name}_block{i + 1}"
+            x = block(x, filters, strides if i == 0 else 1, block_name)
+        return x
+
+    return apply
+
+
+def _classifier(backbone, num_classes, **kwargs):
+    from vidzoo.models import image_classifier
+
+    return image_classifier.build(backbone, num_classes, **kwargs)
+
+
+def _stem(x, prefix=""):
+    x = conv_bn(x, 64, 7, 2, f"{prefix}conv1")
+    x = layers.ReLU(name=f"{prefix}conv1_relu")(x)
+    # Zeros serve as padding, since every value is positive after the ReLU.
+    x = layers.ZeroPadding2D(1, name=f"{prefix}pool1_pad")(x)
+    return layers.MaxPooling2D(3, 2, name=f"{prefix}pool1")(x)
+
+
+def _bottleneck_block(x, filters, strides, name):
+    shortcut = _shortcut(x, 4 * filters, strides, name)
+    x = conv_bn(x, filters, 1, 1, f"{name}_conv1")
+    x = layers.ReLU(name=f"{name}_conv1_relu")(x)
+    x = conv_bn(x, filters, 3, strides, f"{name}_conv2")
+    x = layers.ReLU(name=f"{name}_conv2_relu")(x)
+    x = conv_bn(x, 4 * filters, 1, 1, f"{name}_conv3")
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def basic_block(x, filters, strides, name):
+    """Two 3x3 convolutions with a shortcut around them."""
+    shortcut = _shortcut(x, filters, strides, name)
+    x = conv_bn(x, filters, 3, strides, f"{name}_conv1")
+    x = layers.ReLU(name=f"{name}_conv1_relu")(x)
+    x = conv_bn(x, filters, 3, 1, f"{name}_conv2")
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _shortcut(x, filters, strides, name):
+    if strides == 1 and x.shape[-1] == filters:
+        return x
+    return conv_bn(x, filters, 1, strides, f"{name}_shortcut")
+
+
+def conv_bn(x, filters, kernel_size, strides, name):
+    """Convolution padded as Torch pads (evenly, whatever the stride), batch norm."""
+    if kernel_size > 1 and strides > 1:
+        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same" if strides == 1 else "valid",
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out"),
+        name=name,
+    )(x)
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)

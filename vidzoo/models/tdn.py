@@ -1,0 +1,100 @@
+"""Temporal Difference Network (TDN): snippets of a video to action logits.
+
+Source: Ng, "Video Understanding with Deep Networks", section 5.3.2 (Ng & Davis, WACV
+2018). Not the CVPR 2021 network of the same name.
+"""
+
+import keras
+from keras import layers
+
+from vidzoo.layers import Preprocess
+from vidzoo.models import backbones
+from vidzoo.models.tsn import merge_time, segment_logits, split_time
+from vidzoo.weights import load
+
+
+def TDN(
+    num_classes: int,
+    *,
+    num_segments: int = 3,
+    backbone: str = "resnet50",
+    frame_shape: tuple[int, int, int] = (224, 224, 3),
+    dropout: float = 0.8,
+    weights: str | None = None,
+    name: str = "tdn",
+) -> keras.Model:
+    """Builds a TDN: `(N, T, H, W, C)` clips to a dictionary of `(N, K)` logits.
+
+    The image subnetwork is a TSN. The difference subnetwork, of the same shape with
+    weights of its own, starts from the difference of neighbouring snippets' pixels and
+    adds, before each lowering of the resolution, the difference of the image
+    subnetwork's feature maps (Figure 5.1). With conv1 goes its max-pool, so that its
+    difference is taken at 56x56; the last stage's difference is not used.
+
+    Args:
+        num_classes: K.
+        num_segments: T >= 2, snippets in a clip, one per equal segment of the video.
+        backbone: a key of `vidzoo.models.backbones.BACKBONES`.
+        frame_shape: `(H, W, C)` of a snippet; k stacked RGB images have C = 3k.
+        dropout: rate before both classifiers.
+        weights: None, or the path of a weights file: of this network, or of its
+            backbone, which then initialises both subnetworks and whose classifier is
+            left out.
+        name: the model's name.
+
+    Returns:
+        A model on RGB pixels 0..255. Its outputs: `image`, averaged over T snippets;
+        `difference`, averaged over T-1 pairs; and `logits`, the average of the two,
+        which is the prediction. In training `image` and `difference` each have a
+        cross-entropy of their own (our decision: the source does not say).
+
+    Raises:
+        ValueError: `backbone` is unknown or `num_segments` is below 2.
+        WeightsError: the weights are of another network, variant or K.
+    """
+    parts = backbones.get(backbone)
+    if num_segments < 2:
+        raise ValueError(
+            "`num_segments` must be >= 2: a TDN sees the differences of snippets. "
+            f"Received: {num_segments}."
+        )
+    weights_file = load.open_weights(weights)
+    settings = load.preprocess_settings(weights_file, parts.preprocess)
+
+    clip = keras.Input((num_segments, *frame_shape), name="clip")
+    x = merge_time(Preprocess(**settings, name="preprocess")(clip))
+    d = temporal_difference(x, num_segments, "input_motion")
+    *inner_stages, last_stage = parts.stages
+    for stage in inner_stages:
+        x = parts.stages[stage](x, "image_")
+        d = parts.stages[stage](d, "difference_")
+        d = d + temporal_difference(x, num_segments, f"{stage}_motion")
+    x = parts.stages[last_stage](x, "image_")
+    d = parts.stages[last_stage](d, "difference_")
+
+    image = segment_logits(x, num_segments, num_classes, dropout, "image")
+    difference = segment_logits(d, num_segments - 1, num_classes, dropout, "difference")
+    logits = (image + difference) / 2
+    outputs = {"logits": logits, "image": image, "difference": difference}
+    model = keras.Model(clip, outputs, name=name)
+    if weights_file is not None:
+        subnetworks = ("image", "difference")
+        load.assign_subnetworks(
+            model, weights_file, "tdn", backbone, parts.variant, subnetworks
+        )
+    return model
+
+
+def temporal_difference(x, num_frames, name):
+    """Eulerian motion of features (section 5.3.1): each map minus the one before it.
+
+    Args:
+        x: `(N*T, H, W, C)`.
+        num_frames: T.
+        name: the name of the layer that subtracts.
+
+    Returns:
+        `(N*(T-1), H, W, C)`.
+    """
+    x = split_time(x, num_frames)
+    return merge_time(layers.Subtract(name=name)([x[:, 1:], x[:, :-1]]))

@@ -1,0 +1,79 @@
+"""Temporal Segment Network (TSN): snippets of a video to action logits.
+
+Source: Wang et al. 2016, as the dissertation's baseline uses it (section 5.3.2): one
+network for all snippets, its scores averaged before softmax.
+"""
+
+import keras
+from keras import layers, ops
+
+from vidzoo.layers import Preprocess
+from vidzoo.models import backbones
+from vidzoo.weights import load
+
+
+def TSN(
+    num_classes: int,
+    *,
+    num_segments: int = 3,
+    backbone: str = "resnet50",
+    frame_shape: tuple[int, int, int] = (224, 224, 3),
+    dropout: float = 0.8,
+    weights: str | None = None,
+    name: str = "tsn",
+) -> keras.Model:
+    """Builds a TSN: `(N, T, H, W, C)` clips to `(N, K)` logits.
+
+    Args:
+        num_classes: K.
+        num_segments: T, snippets in a clip, one per equal segment of the video.
+        backbone: a key of `vidzoo.models.backbones.BACKBONES`.
+        frame_shape: `(H, W, C)` of a snippet; k stacked RGB images have C = 3k.
+        dropout: rate before the classifier.
+        weights: None, or the path of a weights file: of this network, or of its
+            backbone, whose classifier is then left out.
+        name: the model's name.
+
+    Returns:
+        A model on RGB pixels 0..255; the average ignores the order of snippets.
+
+    Raises:
+        ValueError: `backbone` is unknown or `num_segments` is below 1.
+        WeightsError: the weights are of another network, variant or K.
+    """
+    parts = backbones.get(backbone)
+    if num_segments < 1:
+        raise ValueError(f"`num_segments` must be >= 1. Received: {num_segments}.")
+    weights_file = load.open_weights(weights)
+    settings = load.preprocess_settings(weights_file, parts.preprocess)
+
+    clip = keras.Input((num_segments, *frame_shape), name="clip")
+    x = Preprocess(**settings, name="preprocess")(clip)
+    x = merge_time(x)
+    for stage in parts.stages.values():
+        x = stage(x, "image_")
+    logits = segment_logits(x, num_segments, num_classes, dropout, "image")
+    model = keras.Model(clip, logits, name=name)
+    if weights_file is not None:
+        load.assign_subnetworks(
+            model, weights_file, "tsn", backbone, parts.variant, ("image",)
+        )
+    return model
+
+
+def merge_time(x):
+    """`(N, T, H, W, C)` to `(N*T, H, W, C)`."""
+    return ops.reshape(x, (-1, *x.shape[2:]))
+
+
+def split_time(x, num_frames):
+    """`(N*T, ...)` to `(N, T, ...)`."""
+    return ops.reshape(x, (-1, num_frames, *x.shape[1:]))
+
+
+def segment_logits(x, num_frames, num_classes, dropout, name):
+    """Classifies every frame, then averages before softmax: `(N*T, H, W, C)` to K."""
+    x = layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
+    x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    x = layers.Dense(num_classes, name=f"{name}_head")(x)
+    return ops.mean(split_time(x, num_frames), axis=1)

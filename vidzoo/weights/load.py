@@ -1,0 +1,256 @@
+"""Weights files: reading, checking against a model, setting all or nothing.
+
+vidzoo's own format is a NumPy `.npz` with one array per variable, named
+`layer/variable`, and a JSON header that says to which network, on which variant of
+which backbone, with which preprocessing, the arrays belong. A model on a backbone keeps
+the backbone's names behind a prefix, e.g. `image_conv1/kernel`.
+"""
+
+import json
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from vidzoo.errors import WeightsError
+from vidzoo.weights import convert
+
+_HEADER = "__vidzoo__"
+_HEAD = "head"
+_log = logging.getLogger("vidzoo")
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """Weights as read from a file, not yet in a model.
+
+    Attributes:
+        path: the file.
+        network: `"tsn"`, `"tdn"`, or a backbone's name if it is the backbone alone.
+        backbone: a backbone's name.
+        variant: the backbone's variant, e.g. `"v1.5"`.
+        preprocess: arguments of `Preprocess` that the weights expect.
+        arrays: `layer/variable` -> array.
+    """
+
+    path: Path
+    network: str
+    backbone: str
+    variant: str
+    preprocess: Mapping = field(repr=False)
+    arrays: Mapping = field(repr=False)
+
+
+def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
+    """Reads a `.npz` weights file, vidzoo's own or Caffe's GoogLeNet's.
+
+    Raises:
+        WeightsError: there is no such file, it is no `.npz`, or it does not say (and
+            its names do not tell) which network it belongs to.
+    """
+    if path is None:
+        return None
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"{path}: no such weights file. Give the path of a .npz file."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        raise WeightsError(
+            f"{path}: not a readable .npz file ({error}). "
+            "Give a file of named arrays, as `numpy.savez` writes it."
+        ) from error
+    if _HEADER in arrays:
+        return _own_file(path, arrays)
+    for converter in convert.CONVERTERS:
+        if converter.recognises(arrays):
+            preset = converter.PRESET
+            return WeightsFile(
+                path=path,
+                network=preset.network,
+                backbone=preset.network,
+                variant=preset.variant,
+                preprocess=preset.preprocess,
+                arrays=converter.convert(arrays),
+            )
+    raise WeightsError(
+        f"{path}: cannot tell which network these {len(arrays)} arrays belong to "
+        f"(first: {next(iter(arrays), 'none')}). Expected a file that vidzoo wrote, "
+        "or Caffe's bvlc_googlenet."
+    )
+
+
+def save_weights(path, model, *, network: str, backbone: str) -> None:
+    """Writes `model`'s weights as a `.npz` that `open_weights` reads; atomic.
+
+    Args:
+        path: the file to write; its folder must exist.
+        model: a model with a layer named `preprocess`.
+        network: `"tsn"`, `"tdn"` or the backbone's name.
+        backbone: a key of `vidzoo.models.backbones.BACKBONES`.
+    """
+    from vidzoo.models import backbones
+
+    header = {
+        "network": network,
+        "backbone": backbone,
+        "variant": backbones.get(backbone).variant,
+        "preprocess": model.get_layer("preprocess").settings(),
+    }
+    arrays = {name: np.asarray(v) for name, v in named_variables(model).items()}
+    arrays[_HEADER] = np.array(json.dumps(header))
+    path = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def preprocess_settings(weights_file: WeightsFile | None, default: Mapping) -> Mapping:
+    """The preprocessing that the weights expect, or the backbone's own."""
+    return default if weights_file is None else weights_file.preprocess
+
+
+def named_variables(model) -> dict:
+    """A model's weights by name: `layer/variable` -> Keras variable."""
+    return {
+        f"{layer.name}/{variable.name}": variable
+        for layer in model.layers
+        for variable in layer.weights
+        if variable.dtype != "uint32"  # a dropout layer's random state
+    }
+
+
+def assign_network(model, weights_file: WeightsFile, network: str, variant: str):
+    """Sets every weight of `model` from a file of the same network.
+
+    Raises:
+        WeightsError: the file is of another network or variant, or its names or shapes
+            differ from the model's; the model is then as it was.
+    """
+    if weights_file.network != network:
+        raise WeightsError(
+            f"{weights_file.path}: holds weights of {weights_file.network}, "
+            f"not of {network}. Build that network, or give other weights."
+        )
+    _check_variant(weights_file, variant)
+    _assign(model, weights_file.arrays, weights_file.path)
+
+
+def assign_subnetworks(
+    model,
+    weights_file: WeightsFile,
+    network: str,
+    backbone: str,
+    variant: str,
+    subnetworks: tuple[str, ...],
+):
+    """Sets `model`'s weights from a file of the same network, or of its backbone.
+
+    Weights of the backbone initialise every one of `subnetworks`; their classifier is
+    left out, since it knows other classes, and the model keeps its fresh one.
+
+    Raises:
+        WeightsError: as `assign_network`.
+    """
+    if weights_file.backbone != backbone:
+        raise WeightsError(
+            f"{weights_file.path}: holds weights for the backbone "
+            f"{weights_file.backbone}, but the model is built on {backbone}."
+        )
+    _check_variant(weights_file, variant)
+    if weights_file.network == network:
+        _assign(model, weights_file.arrays, weights_file.path)
+    elif weights_file.network == backbone:
+        arrays = {
+            f"{subnetwork}_{name}": array
+            for subnetwork in subnetworks
+            for name, array in weights_file.arrays.items()
+            if not name.startswith(f"{_HEAD}/")
+        }
+        fresh = {f"{subnetwork}_{_HEAD}" for subnetwork in subnetworks}
+        _assign(model, arrays, weights_file.path, fresh_layers=fresh)
+        _log.info(
+            "%s: %s for %s; the classifier starts afresh.",
+            weights_file.path,
+            weights_file.network,
+            " and ".join(f"the {subnetwork} subnetwork" for subnetwork in subnetworks),
+        )
+    else:
+        raise WeightsError(
+            f"{weights_file.path}: holds weights of {weights_file.network}, "
+            f"not of {network} or of its backbone {backbone}."
+        )
+
+
+def _own_file(path, arrays):
+    try:
+        header = json.loads(str(arrays.pop(_HEADER)))
+        return WeightsFile(
+            path=path,
+            network=header["network"],
+            backbone=header["backbone"],
+            variant=header["variant"],
+            preprocess=header["preprocess"],
+            arrays=arrays,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: damaged header ({error!r}).") from error
+
+
+def _check_variant(weights_file, variant):
+    if weights_file.variant != variant:
+        raise WeightsError(
+            f"{weights_file.path}: holds {weights_file.backbone} "
+            f"{weights_file.variant}, but this network is {weights_file.backbone} "
+            f"{variant}; the shapes may fit, the answers would be wrong."
+        )
+
+
+def _assign(model, arrays, path, fresh_layers=()):
+    """Checks every name and shape, then sets all."""
+    variables = {
+        name: variable
+        for name, variable in named_variables(model).items()
+        if name.rpartition("/")[0] not in fresh_layers
+    }
+    wanted = {name: tuple(variable.shape) for name, variable in variables.items()}
+    found = {name: tuple(array.shape) for name, array in arrays.items()}
+    if wanted != found:
+        raise WeightsError(f"{path}: does not fit the model. {_differ(found, wanted)}")
+    broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if broken:
+        raise WeightsError(
+            f"{path}: {len(broken)} arrays hold NaN or infinity; first: {broken[0]}."
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _differ(found, wanted):
+    only_file = {name: found[name] for name in found if wanted.get(name) != found[name]}
+    only_model = {
+        name: wanted[name] for name in wanted if found.get(name) != wanted[name]
+    }
+    sides = (("In the file only", only_file), ("In the model only", only_model))
+    return " ".join(f"{side}: {_listed(names)}." for side, names in sides if names)
+
+
+def _listed(shapes, limit=8):
+    names = [f"{name} {shape}" for name, shape in sorted(shapes.items())]
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,16 @@
+"""Clips: which frames, which window of them, and batches of both."""
+
+from vidzoo_data.clips.augment import TSN_SCALES, CenterCrop, CornerCrop, RandomCrop
+from vidzoo_data.clips.pipeline import center_batches, center_clip, training_batches
+from vidzoo_data.clips.sample import Segments
+
+__all__ = [
+    "TSN_SCALES",
+    "CenterCrop",
+    "CornerCrop",
+    "RandomCrop",
+    "Segments",
+    "center_batches",
+    "center_clip",
+    "training_batches",
+]

@@ -1,0 +1,144 @@
+"""Opening a records folder: what is in it, and any video's record at once.
+
+`videos.csv` says in which shard, at which byte, each record lies, so a clip of any
+video can be read without reading the others: shuffles are true permutations of all
+videos, and training resumes at any step.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidzoo.errors import RecordError, UsageError
+from vidzoo_data.records import schema
+
+
+@dataclass(frozen=True)
+class VideoEntry:
+    """One line of `videos.csv`: a video, and where its record lies."""
+
+    video_id: str
+    shard: str
+    offset: int
+    num_bytes: int
+    num_frames: int
+    labels: tuple[int, ...]
+
+
+class Records:
+    """A records folder, opened.
+
+    Attributes:
+        path: the folder.
+        name: the data set's source, e.g. `"folder"`.
+        classes: class names; a label is an index into them.
+        splits: name -> video ids.
+        videos: video id -> `VideoEntry`.
+        made_with: the settings that `prepare` used, e.g. `size` and `fps`.
+
+    Raises:
+        RecordError: the folder is missing, incomplete, or has a missing, extra or
+            resized shard.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        described = self._read_description()
+        self.name: str = described["name"]
+        self.classes: Sequence[str] = tuple(described["classes"])
+        self.splits: Mapping[str, Sequence[str]] = described["splits"]
+        self.made_with: Mapping = described["made_with"]
+        self._check_shards(described["shards"])
+        self.videos = self._read_videos()
+        self._files: dict[str, int] = {}
+
+    def split(self, name: str) -> tuple[VideoEntry, ...]:
+        """The videos of one split, in the order of `dataset.json`.
+
+        Raises:
+            UsageError: there is no such split; the message lists those there are.
+            RecordError: the split is empty.
+        """
+        if name not in self.splits:
+            raise UsageError(
+                f"{self.path}: no split '{name}'. Choose one of: "
+                f"{', '.join(self.splits)} (--split)."
+            )
+        if not self.splits[name]:
+            raise RecordError(f"{self.path}: the split '{name}' holds no video.")
+        return tuple(self.videos[video_id] for video_id in self.splits[name])
+
+    def read(self, entry: VideoEntry) -> bytes:
+        """The serialized record of one video; safe to call from several threads."""
+        if entry.shard not in self._files:
+            self._files[entry.shard] = os.open(self.path / entry.shard, os.O_RDONLY)
+        data = os.pread(self._files[entry.shard], entry.num_bytes, entry.offset)
+        if len(data) != entry.num_bytes:
+            raise RecordError(
+                f"{self.path / entry.shard}: ends before the record of "
+                f"{entry.video_id}. Run `vidzoo prepare` again."
+            )
+        return data
+
+    def _read_description(self):
+        file = self.path / "dataset.json"
+        if not self.path.is_dir():
+            raise RecordError(
+                f"{self.path}: no such folder of records. "
+                "Make one with `vidzoo prepare SOURCE OUT`."
+            )
+        if not file.is_file():
+            raise RecordError(
+                f"{self.path}: no dataset.json in it, so these are no finished "
+                "records. Run `vidzoo prepare SOURCE OUT`, or run it again."
+            )
+        try:
+            described = json.loads(file.read_text())
+            version = described["schema_version"]
+        except (ValueError, KeyError) as error:
+            raise RecordError(f"{file}: damaged ({error!r}).") from error
+        if version != schema.SCHEMA_VERSION:
+            raise RecordError(
+                f"{file}: schema version {version}; this vidzoo reads version "
+                f"{schema.SCHEMA_VERSION}. Prepare the videos again."
+            )
+        return described
+
+    def _check_shards(self, shards):
+        expected = {shard["file"]: shard["bytes"] for shard in shards}
+        found = {
+            file.name: file.stat().st_size for file in self.path.glob("*.tfrecord")
+        }
+        for name in sorted(expected.keys() | found.keys()):
+            if name not in found:
+                raise RecordError(f"{self.path / name}: the shard is missing.")
+            if name not in expected:
+                raise RecordError(f"{self.path / name}: not listed in dataset.json.")
+            if found[name] != expected[name]:
+                raise RecordError(
+                    f"{self.path / name}: {found[name]} bytes; dataset.json says "
+                    f"{expected[name]}. Prepare the videos again."
+                )
+
+    def _read_videos(self):
+        file = self.path / "videos.csv"
+        try:
+            with file.open(newline="", encoding="utf-8") as lines:
+                rows = [_entry(row) for row in csv.DictReader(lines)]
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise RecordError(f"{file}: missing or damaged ({error!r}).") from error
+        return {row.video_id: row for row in rows}
+
+
+def _entry(row):
+    return VideoEntry(
+        video_id=row["video_id"],
+        shard=row["shard"],
+        offset=int(row["offset"]),
+        num_bytes=int(row["bytes"]),
+        num_frames=int(row["num_frames"]),
+        labels=tuple(int(label) for label in row["labels"].split()),
+    )
