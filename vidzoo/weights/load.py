@@ -9,7 +9,6 @@ the backbone's names behind a prefix, e.g. `image_conv1/kernel`.
 import json
 import logging
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vidzoo.atomic import replacing
 from vidzoo.errors import WeightsError
 from vidzoo.weights import convert
 
@@ -107,17 +107,8 @@ def save_weights(path, model, *, network: str, backbone: str) -> None:
     }
     arrays = {name: np.asarray(v) for name, v in named_variables(model).items()}
     arrays[_HEADER] = np.array(json.dumps(header))
-    path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path) as file:
+        np.savez(file, **arrays)
 
 
 def preprocess_settings(weights_file: WeightsFile | None, default: Mapping) -> Mapping:

@@ -1,0 +1,5 @@
+"""`python -m vidzoo` is the command `vidzoo`."""
+
+from vidzoo.cli import main
+
+main()

@@ -1,0 +1,303 @@
+"""The command line: flags to tasks.
+
+A task, and with it TensorFlow, is imported only when its verb runs, so that
+`vidzoo --help` answers at once. Exit codes: 0 done; 1 failed; 2 usage; 3 done, but
+inputs were skipped; 130 interrupted; 143 stopped by SIGTERM.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+
+from absl import app
+from absl.flags import argparse_flags
+
+from vidzoo.errors import UsageError, VidzooError
+
+DONE, FAILED, USAGE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+_EPILOG = """A folder of videos to a served classifier, in four commands:
+  vidzoo prepare VIDEOS RECORDS --size=160
+  vidzoo train RECORDS --model=tdn --backbone=googlenet --weights=FILE --out=RUN
+  vidzoo evaluate RUN RECORDS
+  vidzoo export RUN MODEL    (then: vidzoo predict VIDEO --model=MODEL)"""
+
+
+def main() -> None:
+    """The console script `vidzoo`."""
+    app.run(_run, flags_parser=_parse)
+
+
+def _parse(argv):
+    parser = argparse_flags.ArgumentParser(
+        prog="vidzoo",
+        description="Video understanding on Keras 3: prepare, train, evaluate, serve.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for add in (_demo, _prepare, _train, _evaluate, _export, _predict):
+        add(verbs)
+    return parser.parse_args(argv[1:])
+
+
+def _run(args):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("vidzoo").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = args.function(args)
+    except ModuleNotFoundError as error:
+        if error.name not in ("tensorflow", "keras"):
+            raise
+        code = _say(
+            f"vidzoo {args.verb}: {error.name} is not installed. "
+            "Run: pip install 'vidzoo[cpu]', or 'vidzoo[gpu]' for CUDA.",
+            FAILED,
+        )
+    except UsageError as error:
+        code = _say(f"vidzoo {args.verb}: {error}", USAGE)
+    except VidzooError as error:
+        code = _say(f"vidzoo {args.verb}: {error}", FAILED)
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone; nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    except KeyboardInterrupt:
+        code = _say(f"vidzoo {args.verb}: interrupted", INTERRUPTED)
+    sys.stdout.flush()
+    return code
+
+
+def _say(message, code):
+    sys.stderr.write(f"{message}\n")
+    return code
+
+
+def _terminate(signum, frame):
+    sys.stderr.write("vidzoo: stopped by SIGTERM\n")
+    raise SystemExit(TERMINATED)
+
+
+# Each verb: its flags, then what runs it.
+
+
+def _demo(verbs):
+    verb = verbs.add_parser("demo", help="the whole way on made-up videos, in minutes")
+    verb.add_argument("--out", default="runs/demo", help="folder for all that is made")
+    verb.add_argument("--full", action="store_true", help="more videos, more epochs")
+    verb.add_argument("--json", action="store_true", help="print the results as JSON")
+    verb.set_defaults(function=_run_demo)
+
+
+def _run_demo(args):
+    from vidzoo.tasks import demo, show
+
+    results = demo.run(args.out, full=args.full)
+    show.demo_results(results, as_json=args.json)
+    return DONE if results["passed"] else FAILED
+
+
+def _prepare(verbs):
+    verb = verbs.add_parser("prepare", help="videos to records")
+    verb.add_argument("source", metavar="SOURCE", help="folder of videos, or a CSV")
+    verb.add_argument("out", metavar="OUT", help="folder of records to make")
+    verb.add_argument(
+        "--layout",
+        default="folder",
+        help="how SOURCE is laid out: folder, csv, ucf101 or hmdb51",
+    )
+    verb.add_argument(
+        "--size",
+        type=_size,
+        default=256,
+        help="short side in pixels, or HEIGHTxWIDTH (256)",
+    )
+    verb.add_argument("--fps", type=float, help="frames per second to keep (all)")
+    verb.add_argument("--quality", type=int, default=95, help="of JPEG, 1..100 (95)")
+    verb.add_argument("--root", help="csv: folder that paths are relative to")
+    verb.add_argument("--classes", help="csv: file with one class name per line")
+    verb.add_argument(
+        "--splits_dir", help="ucf101, hmdb51: folder of the official split files"
+    )
+    verb.add_argument(
+        "--allow_missing",
+        action="store_true",
+        help="quarantine videos that are listed but not there",
+    )
+    verb.add_argument(
+        "--test_fraction",
+        type=float,
+        default=0.2,
+        help="folder without train/ and test/: share of videos to test on (0.2)",
+    )
+    verb.add_argument("--seed", type=int, default=0, help="of that split (0)")
+    verb.add_argument("--workers", type=int, help="processes (one per core)")
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    verb.set_defaults(function=_run_prepare)
+
+
+def _run_prepare(args):
+    from vidzoo.tasks import prepare, show
+
+    summary = prepare.run(
+        args.source,
+        args.out,
+        layout=args.layout,
+        size=args.size,
+        fps=args.fps,
+        quality=args.quality,
+        root=args.root,
+        classes=args.classes,
+        splits_dir=args.splits_dir,
+        allow_missing=args.allow_missing,
+        test_fraction=args.test_fraction,
+        seed=args.seed,
+        workers=args.workers,
+    )
+    show.prepared(summary, args.out, as_json=args.json)
+    return SKIPPED if summary.quarantined else DONE
+
+
+def _train(verbs):
+    verb = verbs.add_parser("train", help="records to a trained run")
+    verb.add_argument("records", metavar="RECORDS", help="folder of records")
+    verb.add_argument("--out", required=True, help="run folder to make")
+    verb.add_argument("--model", required=True, help="tsn or tdn")
+    verb.add_argument(
+        "--backbone",
+        default="resnet50",
+        help="resnet18, resnet34, resnet50 (the default), googlenet or tiny",
+    )
+    verb.add_argument("--weights", help="initial weights, a .npz file")
+    verb.add_argument("--recipe", default="finetune", help="finetune or motion-shapes")
+    verb.add_argument("--split", default="train", help="videos to train on (train)")
+    verb.add_argument("--num_segments", type=_count, default=3, help="snippets (3)")
+    verb.add_argument(
+        "--frame_size", type=_count, default=224, help="pixels of a clip's side (224)"
+    )
+    verb.add_argument("--epochs", type=_count, help="in place of the recipe's")
+    verb.add_argument("--batch_size", type=_count, help="in place of the recipe's")
+    verb.add_argument("--learning_rate", type=float, help="in place of the recipe's")
+    verb.add_argument("--dropout", type=float, help="in place of the recipe's")
+    verb.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    verb.add_argument("--workers", type=_count, help="clips decoded at once")
+    verb.add_argument("--jit_compile", action="store_true", help="compile with XLA")
+    verb.add_argument(
+        "--resume", action="store_true", help="go on with a run that was cut short"
+    )
+    verb.set_defaults(function=_run_train)
+
+
+def _run_train(args):
+    from vidzoo.tasks import train
+
+    names = ("epochs", "batch_size", "learning_rate", "dropout")
+    given = {name: getattr(args, name) for name in names}
+    train.run(
+        args.records,
+        args.out,
+        model=args.model,
+        backbone=args.backbone,
+        recipe=args.recipe,
+        changes={name: value for name, value in given.items() if value is not None},
+        num_segments=args.num_segments,
+        frame_size=args.frame_size,
+        weights=args.weights,
+        split=args.split,
+        seed=args.seed,
+        workers=args.workers,
+        jit_compile=args.jit_compile,
+        resume=args.resume,
+    )
+    return DONE
+
+
+def _evaluate(verbs):
+    verb = verbs.add_parser("evaluate", help="a run's scores and metrics on a split")
+    verb.add_argument("run", metavar="RUN", help="run folder")
+    verb.add_argument("records", metavar="RECORDS", help="folder of records")
+    verb.add_argument("--protocol", default="center", help="center")
+    verb.add_argument("--split", default="test", help="videos to score (test)")
+    verb.add_argument("--out", help="scores file (RUN/scores-SPLIT-PROTOCOL.npz)")
+    verb.add_argument("--batch_size", type=_count, default=16, help="clips (16)")
+    verb.add_argument("--workers", type=_count, help="clips decoded at once")
+    verb.add_argument("--json", action="store_true", help="print metrics as JSON")
+    verb.set_defaults(function=_run_evaluate)
+
+
+def _run_evaluate(args):
+    from vidzoo.tasks import evaluate, show
+
+    scores, measured = evaluate.run(
+        args.run,
+        args.records,
+        protocol=args.protocol,
+        split=args.split,
+        out=args.out,
+        batch_size=args.batch_size,
+        workers=args.workers,
+    )
+    show.metrics(scores, measured, as_json=args.json)
+    return DONE
+
+
+def _export(verbs):
+    verb = verbs.add_parser("export", help="a run as a SavedModel")
+    verb.add_argument("run", metavar="RUN", help="run folder")
+    verb.add_argument("out", metavar="OUT", help="folder to make")
+    verb.set_defaults(function=_run_export)
+
+
+def _run_export(args):
+    from vidzoo.tasks import export
+
+    export.run(args.run, args.out)
+    return DONE
+
+
+def _predict(verbs):
+    verb = verbs.add_parser("predict", help="classify video files")
+    verb.add_argument("videos", metavar="VIDEO", nargs="+", help="video files")
+    verb.add_argument("--model", required=True, help="folder that export made")
+    verb.add_argument("--top", type=_count, default=5, help="classes to show (5)")
+    verb.add_argument("--json", action="store_true", help="print as JSON")
+    verb.set_defaults(function=_run_predict)
+
+
+def _run_predict(args):
+    from vidzoo.tasks import predict, show
+
+    answers = predict.run(args.videos, args.model, top=args.top)
+    show.predictions(answers, as_json=args.json)
+    failed = sum("error" in answer for answer in answers)
+    if failed == len(answers):
+        return FAILED
+    return SKIPPED if failed else DONE
+
+
+def _size(text):
+    """`160` or `128x171` (height x width)."""
+    try:
+        numbers = tuple(int(part) for part in text.split("x"))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 2):
+        raise argparse.ArgumentTypeError(
+            f"'{text}': give 160, or 128x171 (height x width)"
+        )
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _count(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Export: a trained model as a SavedModel that TensorFlow alone can serve."""
+
+from vidzoo.export.saved_model import DESCRIPTION, export_saved_model, load_saved_model
+
+__all__ = ["DESCRIPTION", "export_saved_model", "load_saved_model"]

@@ -1,0 +1,81 @@
+"""SavedModels: `serving_default` from a uint8 clip to class scores.
+
+Signatures: `serving_default` gives `scores` (softmax) and `logits` gives `logits`, both
+`(N, K)`, from `clip` uint8 `(N, T, H, W, C)`; `class_names` gives the K names. Beside
+the graph lies `assets.extra/vidzoo.json`: how a clip is taken from a video.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from vidzoo.errors import VidzooError
+from vidzoo.losses import prediction
+
+DESCRIPTION = "assets.extra/vidzoo.json"
+
+
+def export_saved_model(model, classes, description: dict, out) -> None:
+    """Writes `model` as a SavedModel folder; whole or not at all.
+
+    Args:
+        model: a classifier of clips.
+        classes: K names.
+        description: JSON-ready; what `predict` must know to make clips.
+        out: the folder to make; it must not exist.
+
+    Raises:
+        VidzooError: `out` exists already.
+    """
+    out = Path(out)
+    if out.exists():
+        raise VidzooError(f"{out}: exists already. Choose another folder or remove it.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    clip = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name="clip")
+
+    def logits(clip):
+        return {"logits": tf.cast(prediction(model(clip, training=False)), tf.float32)}
+
+    def scores(clip):
+        return {"scores": tf.nn.softmax(logits(clip)["logits"])}
+
+    def class_names():
+        return {"class_names": tf.constant(list(classes))}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serving_default", scores, input_signature=[clip])
+    archive.add_endpoint("logits", logits, input_signature=[clip])
+    archive.add_endpoint("class_names", class_names, input_signature=[])
+    temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        archive.write_out(str(temporary), verbose=False)
+        file = temporary / DESCRIPTION
+        file.parent.mkdir()
+        file.write_text(json.dumps(description, indent=1) + "\n")
+        temporary.chmod(0o755)
+        os.replace(temporary, out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_saved_model(path):
+    """Opens what `export_saved_model` wrote: the SavedModel and its description.
+
+    Raises:
+        VidzooError: the folder is missing or not one of ours.
+    """
+    path = Path(path)
+    file = path / DESCRIPTION
+    if not (path / "saved_model.pb").is_file() or not file.is_file():
+        raise VidzooError(
+            f"{path}: not a model that `vidzoo export RUN OUT` wrote "
+            f"(no saved_model.pb with {DESCRIPTION})."
+        )
+    return tf.saved_model.load(str(path)), json.loads(file.read_text())

@@ -1,0 +1,28 @@
+"""`vidzoo export RUN OUT`: a trained run as a SavedModel."""
+
+from vidzoo.export import export_saved_model
+from vidzoo.tasks import run_folder
+
+
+def run(run, out) -> None:
+    """Writes the model of a run folder as a SavedModel.
+
+    Args:
+        run: a finished run folder.
+        out: the folder to make.
+
+    Raises:
+        CheckpointError: `run` is no finished run.
+        VidzooError: `out` exists already.
+    """
+    model, description = run_folder.load_trained(run)
+    arguments, made_with = description["arguments"], description["data"]["made_with"]
+    how = {
+        "vidzoo": description["vidzoo"],
+        "model": description["model"],
+        "backbone": arguments["backbone"],
+        "num_segments": arguments["num_segments"],
+        "frame_size": arguments["frame_shape"][0],
+        "prepare": {name: made_with[name] for name in ("size", "fps", "jpeg_quality")},
+    }
+    export_saved_model(model, description["classes"], how, out)

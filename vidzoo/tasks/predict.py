@@ -1,0 +1,120 @@
+"""`vidzoo predict VIDEO… --model=DIR`: classifies video files with a SavedModel."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from vidzoo.errors import VideoError
+from vidzoo.export import load_saved_model
+from vidzoo_data import clips
+from vidzoo_data.records import schema
+from vidzoo_data.records.encode import encode_video
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one video.
+
+    Attributes:
+        video: the file.
+        logits: `(K,)`, before softmax.
+        scores: `(K,)`, after it.
+        error: why the video could not be classified; the arrays are then empty.
+    """
+
+    video: str
+    logits: np.ndarray
+    scores: np.ndarray
+    error: str | None = None
+
+
+class Classifier:
+    """A SavedModel with the way from a video file to its clip.
+
+    The video goes through `prepare`'s own decoding, resizing and JPEG, in memory, and
+    through the sampler and crop of protocol `center`.
+
+    Raises:
+        VidzooError: the folder holds no exported model.
+    """
+
+    def __init__(self, model):
+        self._model, self._how = load_saved_model(model)
+        names = self._model.signatures["class_names"]()["class_names"]
+        self.classes = [name.decode() for name in names.numpy()]
+
+    def clip(self, video) -> tf.Tensor:
+        """The clip of a video file, uint8 `(1, T, H, W, C)`.
+
+        Raises:
+            VideoError: the video cannot be decoded.
+        """
+        prepare = self._how["prepare"]
+        size = prepare["size"]
+        encoded = encode_video(
+            Path(video),
+            size=size if isinstance(size, int) else tuple(size),
+            fps=prepare["fps"],
+            quality=prepare["jpeg_quality"],
+        )
+        record = schema.VideoRecord(
+            video_id=str(video),
+            labels=(0,),
+            fps=encoded.fps,
+            height=encoded.height,
+            width=encoded.width,
+            source=str(video),
+            jpegs=encoded.jpegs,
+        )
+        return clips.center_clip(
+            record,
+            sampling=clips.Segments(self._how["num_segments"]),
+            crop=clips.CenterCrop(self._how["frame_size"]),
+        )
+
+    def predict(self, video) -> Prediction:
+        """Classifies one video file; a broken one gives a `Prediction` with `error`."""
+        try:
+            clip = self.clip(video)
+        except VideoError as error:
+            return Prediction(str(video), np.empty(0), np.empty(0), str(error))
+        logits = self._model.signatures["logits"](clip=clip)["logits"]
+        scores = tf.nn.softmax(logits)
+        return Prediction(str(video), logits[0].numpy(), scores[0].numpy())
+
+
+def run(videos, model, *, top: int = 5) -> list[dict]:
+    """Classifies video files.
+
+    Args:
+        videos: paths.
+        model: a folder that `vidzoo export` wrote.
+        top: how many classes to give for each.
+
+    Returns:
+        One dictionary per video: `video`, and either `top`, a list of `class` and
+        `score`, or `error`.
+    """
+    classifier = Classifier(model)
+    answers = []
+    for video in videos:
+        prediction = classifier.predict(video)
+        if prediction.error:
+            answers.append({"video": prediction.video, "error": prediction.error})
+            continue
+        best = np.argsort(-prediction.scores, kind="stable")[:top]
+        answers.append(
+            {
+                "video": prediction.video,
+                "top": [
+                    {
+                        "class": classifier.classes[i],
+                        "score": float(prediction.scores[i]),
+                    }
+                    for i in best
+                ],
+            }
+        )
+    return answers

@@ -1,0 +1,78 @@
+"""A run folder: what was trained, on what, how; and the model rebuilt from it."""
+
+import json
+from pathlib import Path
+
+from vidzoo import models
+from vidzoo.atomic import write_text
+from vidzoo.errors import CheckpointError, UsageError
+from vidzoo.models import backbones
+
+MODELS = {"tsn": models.TSN, "tdn": models.TDN}
+DESCRIPTION = "run.json"
+WEIGHTS = "weights.npz"
+
+
+def build_model(network: str, arguments: dict, weights=None):
+    """Builds a network by name.
+
+    Raises:
+        UsageError: the network or its backbone is unknown; the message lists those
+            there are.
+    """
+    if network not in MODELS:
+        known = ", ".join(MODELS)
+        raise UsageError(f"no model '{network}'. Choose one of: {known} (--model).")
+    if arguments["backbone"] not in backbones.BACKBONES:
+        known = ", ".join(backbones.BACKBONES)
+        raise UsageError(
+            f"no backbone '{arguments['backbone']}'. Choose one of: {known} "
+            "(--backbone)."
+        )
+    arguments = arguments | {"frame_shape": tuple(arguments["frame_shape"])}
+    try:
+        return MODELS[network](**arguments, weights=weights)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def write_description(run: Path, description: dict) -> None:
+    """Writes `run.json`."""
+    write_text(run / DESCRIPTION, json.dumps(description, indent=1) + "\n")
+
+
+def read_description(run: Path) -> dict:
+    """Reads `run.json`.
+
+    Raises:
+        CheckpointError: the folder is no run folder.
+    """
+    file = run / DESCRIPTION
+    if not file.is_file():
+        raise CheckpointError(
+            f"{run}: no run folder (no {DESCRIPTION} in it). "
+            "Make one with `vidzoo train RECORDS --model=tdn --out=RUN`."
+        )
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise CheckpointError(f"{file}: damaged ({error}).") from error
+
+
+def load_trained(run):
+    """The trained model of a run folder, and the run's description.
+
+    Raises:
+        CheckpointError: no run folder, or training has not finished.
+    """
+    run = Path(run)
+    description = read_description(run)
+    if not (run / WEIGHTS).is_file():
+        raise CheckpointError(
+            f"{run}: training has not finished (no {WEIGHTS}). "
+            "Run the same `vidzoo train` with --resume."
+        )
+    model = build_model(
+        description["model"], description["arguments"], weights=run / WEIGHTS
+    )
+    return model, description

@@ -1,0 +1,113 @@
+"""What the verbs print: a table for people, JSON for programs."""
+
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+
+def prepared(summary, out, *, as_json: bool) -> None:
+    """What `prepare` wrote and left out."""
+    if as_json:
+        _json(
+            {
+                "records": str(out),
+                "num_videos": summary.num_videos,
+                "num_frames": summary.num_frames,
+                "num_shorter_than_header": summary.num_short,
+                "quarantined": dict(summary.quarantined),
+            }
+        )
+        return
+    lines = [f"{out}: {summary.num_videos} videos, {summary.num_frames} frames"]
+    if summary.num_short:
+        lines.append(
+            f"warning: {summary.num_short} videos hold fewer frames than their header "
+            "says; all that could be decoded were kept"
+        )
+    if summary.quarantined:
+        count = len(summary.quarantined)
+        lines.append(f"{count} left out, listed in {out}/quarantine.csv:")
+        lines += [f"  {video_id}: {why}" for video_id, why in summary.quarantined[:10]]
+        if count > 10:
+            lines.append(f"  and {count - 10} more")
+    _lines(lines)
+
+
+def metrics(scores, measured, *, as_json: bool) -> None:
+    """What `evaluate` measured."""
+    if as_json:
+        _json(measured)
+        return
+    title = f"{measured['model']}, {measured['protocol']}, {measured['split']}"
+    table = Table(title=f"{title}: {measured['num_videos']} videos")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    interval = f"{measured['top1_low']:.3f} to {measured['top1_high']:.3f}"
+    table.add_row("top-1", f"{measured['top1']:.3f}", interval)
+    table.add_row("top-5", f"{measured['top5']:.3f}", "")
+    table.add_row("mean class accuracy", f"{measured['mean_class']:.3f}", "")
+    _console().print(table)
+
+
+def predictions(answers, *, as_json: bool) -> None:
+    """What `predict` answered, video by video."""
+    if as_json:
+        _json(answers)
+        return
+    for answer in answers:
+        if "error" in answer:
+            sys.stderr.write(f"vidzoo predict: {answer['error']}\n")
+            continue
+        table = Table(title=answer["video"], title_justify="left")
+        table.add_column("class")
+        table.add_column("score", justify="right")
+        for row in answer["top"]:
+            table.add_row(row["class"], f"{row['score']:.3f}")
+        _console().print(table)
+
+
+def demo_results(results, *, as_json: bool) -> None:
+    """What the demo measured, and how long each step took."""
+    if as_json:
+        _json(results)
+        return
+    table = Table(title=f"motion shapes, {results['num_test']} test clips")
+    for column in ("network", "labelled by", "top-1", "95 % interval", "expected"):
+        table.add_column(column)
+    for row in results["rows"]:
+        table.add_row(
+            row["network"],
+            row["label"],
+            f"{row['top1']:.3f}",
+            f"{row['low']:.3f} to {row['high']:.3f}",
+            f"{row['expected']}: {'yes' if row['passed'] else 'NO'}",
+        )
+    _console().print(table)
+    answer = results["prediction"]
+    best = answer["top"][0]
+    _lines(
+        [
+            f"{answer['video']}: {best['class']} ({best['score']:.2f}), by the "
+            f"SavedModel {results['model']}",
+            "seconds: "
+            + ", ".join(
+                f"{name} {took:.0f}" for name, took in results["seconds"].items()
+            ),
+        ]
+    )
+
+
+def _json(value):
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def _lines(lines):
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _console():
+    width = None if sys.stdout.isatty() else 120
+    return Console(file=sys.stdout, width=width)

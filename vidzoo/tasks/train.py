@@ -1,0 +1,170 @@
+"""`vidzoo train RECORDS --model=… --out=RUN`: records to a trained run folder."""
+
+import json
+import logging
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+import vidzoo
+from vidzoo import training
+from vidzoo.errors import CheckpointError, RecordError, UsageError
+from vidzoo.progress import Progress
+from vidzoo.tasks import run_folder
+from vidzoo.weights import save_weights
+from vidzoo_data import clips
+from vidzoo_data.records.read import Records
+
+_log = logging.getLogger("vidzoo")
+
+
+def run(
+    records,
+    out,
+    *,
+    model: str,
+    backbone: str = "resnet50",
+    recipe: str = "finetune",
+    changes: dict | None = None,
+    num_segments: int = 3,
+    frame_size: int = 224,
+    weights=None,
+    split: str = "train",
+    seed: int = 0,
+    workers: int | None = None,
+    jit_compile: bool = False,
+    resume: bool = False,
+) -> None:
+    """Trains a network on one split of a records folder.
+
+    Args:
+        records: the records folder.
+        out: the run folder; it gets `run.json`, `log.jsonl`, `checkpoints/` and, at
+            the end, `weights.npz`.
+        model: `"tsn"` or `"tdn"`.
+        backbone: a backbone's name.
+        recipe: a key of `vidzoo.training.RECIPES`.
+        changes: values that replace the recipe's, e.g. `{"epochs": 4}`.
+        num_segments: T, snippets in a clip.
+        frame_size: height and width of a clip's frames, in pixels.
+        weights: path of initial weights.
+        split: which videos to train on.
+        seed: of everything random.
+        workers: clips decoded at once.
+        jit_compile: compile with XLA.
+        resume: go on with a run that was cut short.
+
+    Raises:
+        UsageError: a name is unknown.
+        RecordError: the records are damaged or have fewer than two classes.
+        WeightsError: the initial weights do not fit.
+        CheckpointError: `out` holds another run, or one that must be resumed.
+    """
+    if recipe not in training.RECIPES:
+        known = ", ".join(training.RECIPES)
+        raise UsageError(f"no recipe '{recipe}'. Choose one of: {known} (--recipe).")
+    try:
+        chosen = training.RECIPES[recipe].replacing(**changes or {})
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    data = Records(records)
+    num_videos = len(data.split(split))
+    if len(data.classes) < 2:
+        raise RecordError(
+            f"{data.path}: one class only ({data.classes[0]}). "
+            "A classifier needs videos of two classes or more."
+        )
+    keras.utils.set_random_seed(seed)
+    arguments = {
+        "num_classes": len(data.classes),
+        "num_segments": num_segments,
+        "backbone": backbone,
+        "frame_shape": (frame_size, frame_size, 3),
+        "dropout": chosen.dropout,
+    }
+    network = run_folder.build_model(model, arguments, weights)
+    description = {
+        "vidzoo": vidzoo.__version__,
+        "model": model,
+        "arguments": arguments,
+        "classes": list(data.classes),
+        "initial_weights": Path(weights).name if weights else None,
+        "recipe": {"name": recipe} | chosen.as_dict(),
+        "split": split,
+        "seed": seed,
+        "jit_compile": jit_compile,
+        "data": {"source": data.name, "made_with": dict(data.made_with)},
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+    out = Path(out)
+    _claim(out, description, resume)
+
+    def batches_from(first_step, num_steps):
+        return clips.training_batches(
+            data,
+            split,
+            sampling=clips.Segments(num_segments),
+            crop=_crop(chosen, frame_size),
+            batch_size=chosen.batch_size,
+            num_steps=num_steps,
+            first_step=first_step,
+            seed=seed,
+            workers=workers,
+        )
+
+    epochs = sum(phase.epochs for phase in chosen.phases)
+    num_steps = epochs * training.epoch_length(num_videos, chosen)
+    _log.info(
+        "training %s on %s: %d videos, %d classes, %d epochs, %d steps of %d clips",
+        model,
+        backbone,
+        num_videos,
+        len(data.classes),
+        epochs,
+        num_steps,
+        chosen.batch_size,
+    )
+    with Progress(f"train {model}", num_steps) as progress:
+        training.train(
+            network,
+            batches_from,
+            chosen,
+            num_videos=num_videos,
+            run_folder=out,
+            resume=resume,
+            jit_compile=jit_compile,
+            on_step=progress.update,
+        )
+    file = out / run_folder.WEIGHTS
+    save_weights(file, network, network=model, backbone=backbone)
+    _log.info("wrote %s", file)
+
+
+def _claim(out, description, resume):
+    """Makes the run folder, or checks that it may be used."""
+    if (out / run_folder.DESCRIPTION).exists():
+        if not resume:
+            raise CheckpointError(
+                f"{out}: holds a run already. Give --resume to go on with it, or "
+                "choose another --out."
+            )
+        there = run_folder.read_description(out)
+        ours = json.loads(json.dumps(description))
+        for name in ("model", "arguments", "classes", "recipe", "split", "seed"):
+            if there.get(name) != ours[name]:
+                raise CheckpointError(
+                    f"{out}: its run has another {name}: {there.get(name)}, not "
+                    f"{ours[name]}. Give the flags of the first run, or another --out."
+                )
+        return
+    if out.exists() and any(out.iterdir()):
+        raise CheckpointError(f"{out}: not empty, and no run folder. Choose another.")
+    out.mkdir(parents=True, exist_ok=True)
+    run_folder.write_description(out, description)
+
+
+def _crop(recipe, frame_size):
+    if recipe.crop == "corner":
+        return clips.CornerCrop(frame_size, recipe.crop_scales, recipe.flip)
+    return clips.RandomCrop(frame_size, recipe.flip)

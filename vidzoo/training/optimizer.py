@@ -1,0 +1,88 @@
+"""A phase's optimizer and learning-rate schedule, as Keras objects."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from vidzoo.training.recipes import Phase
+
+
+class PhaseOptimizer:
+    """A phase's optimizers: one for each learning rate among the variables.
+
+    Args:
+        phase: which optimizer, at which rates.
+        steps_per_epoch: batches in an epoch.
+        trainable: Keras variables; those of layers whose name ends in `head` train at
+            `phase.head_multiplier` times the rate.
+    """
+
+    def __init__(self, phase: Phase, steps_per_epoch: int, trainable):
+        by_factor = {}
+        for i, variable in enumerate(trainable):
+            is_head = variable.path.rpartition("/")[0].endswith("head")
+            factor = phase.head_multiplier if is_head else 1.0
+            by_factor.setdefault(factor, []).append((i, variable))
+        self.schedule = Schedule(phase, steps_per_epoch)
+        self._groups = []
+        for factor, members in sorted(by_factor.items()):
+            positions, variables = zip(*members, strict=True)
+            optimizer = _optimizer(phase, Schedule(phase, steps_per_epoch, factor))
+            optimizer.build(list(variables))
+            self._groups.append((optimizer, positions, list(variables)))
+
+    @property
+    def variables(self) -> list:
+        """Everything a checkpoint must keep."""
+        return [v for optimizer, _, _ in self._groups for v in optimizer.variables]
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the variables that are no classifier's, at the next step."""
+        optimizer, _, _ = self._groups[0]
+        return float(self.schedule(optimizer.iterations))
+
+    def apply(self, gradients) -> None:
+        """Takes one step; gradients in the order of the variables given at first."""
+        for optimizer, positions, variables in self._groups:
+            optimizer.apply([gradients[i] for i in positions], variables)
+
+
+def _optimizer(phase, schedule):
+    if phase.optimizer == "sgd":
+        return keras.optimizers.SGD(schedule, momentum=phase.momentum)
+    return keras.optimizers.Adam(schedule)
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate at a step: warm-up, then constant, step or cosine."""
+
+    def __init__(self, phase: Phase, steps_per_epoch: int, factor: float = 1.0):
+        self._phase = phase
+        self._steps_per_epoch = steps_per_epoch
+        self._factor = factor
+
+    def __call__(self, step):
+        """The rate at `step` (0, 1, …) of the phase."""
+        phase = self._phase
+        epoch = ops.cast(step, "float32") / self._steps_per_epoch
+        rate = phase.learning_rate * self._factor
+        if phase.schedule == "cosine":
+            done = ops.minimum(epoch / phase.epochs, 1.0)
+            rate = rate * 0.5 * (1.0 + ops.cos(np.pi * done))
+        elif phase.schedule == "step":
+            for boundary in phase.decay_epochs:
+                rate = rate * ops.where(epoch >= boundary, 0.1, 1.0)
+        if phase.warmup_epochs:
+            warmup_steps = phase.warmup_epochs * self._steps_per_epoch
+            warm = (ops.cast(step, "float32") + 1.0) / warmup_steps
+            rate = rate * ops.minimum(warm, 1.0)
+        return rate
+
+    def get_config(self):
+        """See `keras.optimizers.schedules.LearningRateSchedule`."""
+        return {
+            "phase": self._phase,
+            "steps_per_epoch": self._steps_per_epoch,
+            "factor": self._factor,
+        }

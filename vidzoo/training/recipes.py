@@ -1,0 +1,124 @@
+"""How a network is trained, as data: a recipe is phases, a phase is one optimizer."""
+
+from dataclasses import asdict, dataclass, replace
+
+OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("constant", "step", "cosine")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training under one optimizer and one schedule.
+
+    Attributes:
+        epochs: passes over the training videos.
+        learning_rate: at the start.
+        optimizer: `"sgd"` or `"adam"`.
+        schedule: `"constant"`; `"step"`, divided by ten at each of `decay_epochs`; or
+            `"cosine"`, down to zero.
+        decay_epochs: for `"step"`.
+        warmup_epochs: the rate first rises linearly over so many.
+        momentum: of SGD.
+        weight_decay: L2, added to the gradient of kernels after clipping, as Caffe and
+            Torch do; biases and batch norm have none.
+        clip_norm: upper limit of the gradient's global norm; None for no limit.
+        head_multiplier: factor on the classifiers' learning rate.
+
+    Raises:
+        ValueError: a value is unknown or out of range.
+    """
+
+    epochs: int
+    learning_rate: float
+    optimizer: str = "sgd"
+    schedule: str = "constant"
+    decay_epochs: tuple[float, ...] = ()
+    warmup_epochs: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    head_multiplier: float = 1.0
+
+    def __post_init__(self):
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"`optimizer` must be one of {OPTIMIZERS}. Received: {self.optimizer}."
+            )
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"`schedule` must be one of {SCHEDULES}. Received: {self.schedule}."
+            )
+        if self.epochs < 1 or self.learning_rate <= 0:
+            raise ValueError(
+                "`epochs` must be >= 1 and `learning_rate` > 0. "
+                f"Received: {self.epochs} and {self.learning_rate}."
+            )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Phases in order, and what holds for all of them.
+
+    Attributes:
+        phases: one after the other.
+        batch_size: clips in a global batch.
+        dropout: rate before the classifiers.
+        crop: `"corner"` (TSN's corners and scales) or `"random"`.
+        flip: whether clips are mirrored at random; wrong where left and right matter.
+        crop_scales: for `"corner"`, of the stored frame's short side.
+    """
+
+    phases: tuple[Phase, ...]
+    batch_size: int = 16
+    dropout: float = 0.5
+    crop: str = "corner"
+    flip: bool = True
+    crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.65625)
+
+    def as_dict(self) -> dict:
+        """JSON-ready."""
+        return asdict(self)
+
+    def replacing(self, **changes) -> "Recipe":
+        """This recipe with other values; those of a phase are set in its phases."""
+        of_phase = {k: v for k, v in changes.items() if k in Phase.__annotations__}
+        of_recipe = {k: v for k, v in changes.items() if k not in of_phase}
+        phases = tuple(replace(phase, **of_phase) for phase in self.phases)
+        return replace(self, phases=phases, **of_recipe)
+
+
+RECIPES = {
+    # A pretrained backbone on a small data set, on a small machine.
+    "finetune": Recipe(
+        phases=(
+            Phase(
+                epochs=8,
+                learning_rate=3e-4,
+                schedule="cosine",
+                weight_decay=5e-4,
+                clip_norm=20.0,
+                head_multiplier=3.0,
+            ),
+        ),
+        batch_size=16,
+        dropout=0.5,
+        crop_scales=(1.0, 0.9375, 0.875),
+    ),
+    # A tiny backbone from random weights, where left and right are classes.
+    "motion-shapes": Recipe(
+        phases=(
+            Phase(
+                epochs=8,
+                learning_rate=2e-3,
+                optimizer="adam",
+                schedule="cosine",
+                warmup_epochs=0.5,
+                clip_norm=5.0,
+            ),
+        ),
+        batch_size=32,
+        dropout=0.0,
+        crop="random",
+        flip=False,
+    ),
+}
