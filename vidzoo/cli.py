@@ -6,6 +6,8 @@ inputs were skipped; 130 interrupted; 143 stopped by SIGTERM.
 """
 
 import argparse
+import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -44,11 +46,11 @@ def _parse(argv):
 
 
 def _run(args):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("vidzoo").setLevel(logging.INFO)
+    _say_what_vidzoo_logs()
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        with _without_tensorflows_greeting():
+            importlib.import_module("tensorflow")
         code = args.function(args)
     except ModuleNotFoundError as error:
         if error.name not in ("tensorflow", "keras"):
@@ -70,6 +72,32 @@ def _run(args):
         code = _say(f"vidzoo {args.verb}: interrupted", INTERRUPTED)
     sys.stdout.flush()
     return code
+
+
+def _say_what_vidzoo_logs():
+    log = logging.getLogger("vidzoo")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+@contextlib.contextmanager
+def _without_tensorflows_greeting():
+    """Drops what TensorFlow's libraries write to stderr, at any log level, on import.
+
+    An import that fails raises an exception, which is not lost.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _say(message, code):

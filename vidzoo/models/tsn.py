@@ -75,5 +75,7 @@ def segment_logits(x, num_frames, num_classes, dropout, name):
     """Classifies every frame, then averages before softmax: `(N*T, H, W, C)` to K."""
     x = layers.GlobalAveragePooling2D(name=f"{name}_pool")(x)
     x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
-    x = layers.Dense(num_classes, name=f"{name}_head")(x)
+    # A small start, as TSN's: pretrained features must not be shaken by a random head.
+    start = keras.initializers.RandomNormal(stddev=0.001)
+    x = layers.Dense(num_classes, kernel_initializer=start, name=f"{name}_head")(x)
     return ops.mean(split_time(x, num_frames), axis=1)

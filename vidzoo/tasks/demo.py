@@ -21,7 +21,7 @@ from vidzoo_data import synthetic
 
 _log = logging.getLogger("vidzoo")
 _MARK = "motion-shapes-demo.json"
-# A process that knows TensorFlow only: loads the SavedModel, classifies a clip of zeros.
+# For a process that knows TensorFlow only: load the SavedModel, classify a clip.
 _TENSORFLOW_ONLY = """
 import sys
 import numpy as np, tensorflow as tf
@@ -43,8 +43,9 @@ class Scale:
     tdn_low: float  # lower end of the 95 % interval
 
 
-SCALES = {"demo": Scale(3200, 800, 6, 0.60), "full": Scale(4800, 1600, 16, 0.80)}
-FRAME_SIZE = 64
+SCALES = {"demo": Scale(3200, 800, 8, 0.60), "full": Scale(4800, 1600, 16, 0.80)}
+RECORD_SIZE = 64
+FRAME_SIZE = 56
 SEED = 0
 
 
@@ -81,7 +82,7 @@ def run(out, *, full: bool = False) -> dict:
             out / "videos" / f"{label}.csv",
             out / f"{label}-records",
             layout="csv",
-            size=FRAME_SIZE,
+            size=RECORD_SIZE,
         )
     clock.took("prepare")
     rows = [
@@ -108,7 +109,7 @@ def run(out, *, full: bool = False) -> dict:
 
 
 def _claim(out):
-    """Empties a folder that an earlier demo made; refuses any other that is not empty."""
+    """Empties a folder that an earlier demo made; refuses any other with content."""
     if out.exists():
         if any(out.iterdir()) and not (out / _MARK).is_file():
             raise UsageError(f"{out}: holds something else. Choose another --out.")

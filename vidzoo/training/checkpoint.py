@@ -55,8 +55,8 @@ def restore(path: Path, model, optimizer) -> dict:
         first = differing[0]
         raise CheckpointError(
             f"{path}: is of another model or recipe: {len(differing)} variables "
-            f"differ; first: {first}, {found.get(first)} there, {wanted.get(first)} here. "
-            "Give the flags of the first run, or another --out."
+            f"differ; first: {first}, {found.get(first)} there, {wanted.get(first)} "
+            "here. Give the flags of the first run, or another --out."
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])

@@ -55,7 +55,7 @@ def train(
     batches = iter(batches_from(done * steps_per_epoch, num_epochs * steps_per_epoch))
     epoch = 0
     for phase in recipe.phases:
-        run = _PhaseRun(model, phase, steps_per_epoch, jit_compile)
+        run = PhaseRun(model, phase, steps_per_epoch, jit_compile)
         if newest and epoch < done <= epoch + phase.epochs:
             checkpoint.restore(newest, model, run.optimizer)
         for _ in range(phase.epochs):
@@ -77,8 +77,14 @@ def epoch_length(num_videos: int, recipe: Recipe) -> int:
     return -(-num_videos // recipe.batch_size)
 
 
-class _PhaseRun:
-    """One phase's optimizer and compiled step."""
+class PhaseRun:
+    """One phase's optimizer and compiled step.
+
+    Attributes:
+        optimizer: a `PhaseOptimizer`.
+        step: `(clip, label)` of a batch to its `(loss, accuracy)`, two scalar tensors;
+            one step of training.
+    """
 
     def __init__(self, model, phase: Phase, steps_per_epoch: int, jit_compile: bool):
         self._model = model
@@ -86,14 +92,14 @@ class _PhaseRun:
         self._steps_per_epoch = steps_per_epoch
         trainable = model.trainable_variables
         self.optimizer = optimizer.PhaseOptimizer(phase, steps_per_epoch, trainable)
-        self._step = tf.function(self._train_step, jit_compile=jit_compile)
+        self.step = tf.function(self._train_step, jit_compile=jit_compile)
 
     def epoch(self, batches, epoch, on_step):
         """Runs one epoch; returns its mean loss and training accuracy."""
         readings, unread = [], []
         for step in range(1, self._steps_per_epoch + 1):
             batch = next(batches)
-            unread.append(self._step(batch["rgb"], batch["label"]))
+            unread.append(self.step(batch["rgb"], batch["label"]))
             if step % _STEPS_BETWEEN_READINGS == 0 or step == self._steps_per_epoch:
                 readings += [[float(value) for value in reading] for reading in unread]
                 unread = []

@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks.run`, and one measured thing per file."""

@@ -1,0 +1,344 @@
+"""The command line as a user meets it: exit codes, one-line errors, speed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from vidzoo import cli
+
+
+def vidzoo(*arguments, timeout=120):
+    """Runs the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "vidzoo", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def run_here(monkeypatch, capfd, *arguments):
+    """Runs a verb in this process: `(exit code, stdout, stderr)`."""
+    args = cli._parse(["vidzoo", *map(str, arguments)])
+    code = cli._run(args)
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def write_video(path, num_frames=12, colour=(200, 40, 40), size=(64, 48)):
+    """A clip of one colour under a moving square."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, size, isColor=True
+    )
+    for t in range(num_frames):
+        frame = np.full((size[1], size[0], 3), colour[::-1], np.uint8)
+        frame[10:20, t : t + 10] = 255
+        writer.write(frame)
+    writer.release()
+
+
+COLOURS = {"blue": (30, 30, 220), "green": (30, 200, 30), "red": (220, 30, 30)}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Three classes of eight clips that a colour tells apart."""
+    root = tmp_path_factory.mktemp("videos")
+    for name, colour in COLOURS.items():
+        for i in range(8):
+            write_video(root / name / f"{i}.avi", 10 + i, colour)
+    return root
+
+
+@pytest.fixture(scope="module")
+def road(videos, tmp_path_factory):
+    """The whole way, once: records, run, model."""
+    root = tmp_path_factory.mktemp("road")
+    for arguments in (
+        ("prepare", videos, root / "records", "--size=32", "--test_fraction=0.25"),
+        ("train", root / "records", f"--out={root / 'run'}", *TINY, "--epochs=6"),
+        ("evaluate", root / "run", root / "records"),
+        ("export", root / "run", root / "model"),
+    ):
+        done = vidzoo(*arguments)
+        assert done.returncode == 0, done.stderr
+    return root
+
+
+TINY = (
+    "--model=tdn",
+    "--backbone=tiny",
+    "--frame_size=32",
+    "--recipe=motion-shapes",
+    "--batch_size=6",
+)
+
+
+def test_whole_way_learns_and_predict_agrees_with_evaluate(road, videos):
+    from vidzoo.evaluation import Scores
+    from vidzoo.tasks.predict import Classifier
+
+    scores = Scores.load(road / "run" / "scores-test-center.npz")
+    measured = json.loads((road / "run" / "scores-test-center.json").read_text())
+    assert measured["num_videos"] == 6
+    assert measured["top1"] == (scores.logits.argmax(1) == scores.labels).mean()
+    assert measured["top1"] > 0.8  # colours are easy
+
+    classifier = Classifier(road / "model")
+    assert classifier.classes == sorted(COLOURS)
+    for video_id, logits in zip(scores.video_ids, scores.logits, strict=True):
+        answer = classifier.predict(videos / video_id)
+        np.testing.assert_allclose(answer.logits, logits, rtol=1e-5, atol=1e-5)
+        assert answer.scores.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_run_folder_holds_log_checkpoints_and_description(road):
+    run = road / "run"
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    kept = sorted(file.name for file in (run / "checkpoints").iterdir())
+    assert kept == ["epoch-0005.npz", "epoch-0006.npz"]
+    described = json.loads((run / "run.json").read_text())
+    assert described["classes"] == sorted(COLOURS)
+    assert described["recipe"]["phases"][0]["epochs"] == 6
+
+
+def test_predict_as_json_and_with_a_broken_video(road, videos, tmp_path):
+    good = videos / "red" / "0.avi"
+    broken = tmp_path / "broken.avi"
+    broken.write_bytes(good.read_bytes()[:500])
+    model = f"--model={road / 'model'}"
+
+    done = vidzoo("predict", good, model, "--json", "--top=2")
+    answers = json.loads(done.stdout)
+    assert done.returncode == 0 and done.stderr == ""
+    assert [row["class"] for row in answers[0]["top"]][0] == "red"
+    assert len(answers[0]["top"]) == 2
+
+    done = vidzoo("predict", good, broken, model)
+    assert done.returncode == 3
+    assert "red" in done.stdout and str(broken) in done.stderr
+    done = vidzoo("predict", tmp_path / "none.avi", model)
+    assert done.returncode == 1
+    assert str(tmp_path / "none.avi") in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_one_frame_video_works(road, tmp_path):
+    write_video(tmp_path / "one.avi", num_frames=1, colour=COLOURS["green"])
+    done = vidzoo("predict", tmp_path / "one.avi", f"--model={road / 'model'}")
+    assert done.returncode == 0, done.stderr
+    assert "green" in done.stdout
+
+
+def test_three_broken_among_twenty(videos, tmp_path):
+    source = tmp_path / "source"
+    for name, colour in COLOURS.items():
+        for i in range(7 if name != "red" else 6):
+            write_video(source / name / f"{i}.avi", 12, colour)
+    half, empty, text = (source / "red" / f"{i}.avi" for i in (1, 2, 3))
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    empty.write_bytes(b"")
+    text.write_text("this is no video\n")
+    done = vidzoo("prepare", source, tmp_path / "records", "--size=32", "--json")
+    assert done.returncode == 3
+    result = json.loads(done.stdout)
+    assert set(result["quarantined"]) == {f"red/{i}.avi" for i in (1, 2, 3)}
+    assert all(result["quarantined"].values())
+    assert result["num_videos"] == 17
+    rows = (tmp_path / "records" / "quarantine.csv").read_text().splitlines()
+    assert len(rows) == 4
+    described = json.loads((tmp_path / "records" / "dataset.json").read_text())
+    assert sum(len(ids) for ids in described["splits"].values()) == 17
+
+
+BAD = {
+    "missing folder": (1, "no-such", ("prepare", "{tmp}/no-such", "{tmp}/out")),
+    "unknown layout": (2, "folder", ("prepare", "{videos}", "{tmp}/o", "--layout=x")),
+    "size too small": (2, "size", ("prepare", "{videos}", "{tmp}/o", "--size=1")),
+    "unknown model": (
+        2,
+        "tsn, tdn",
+        ("train", "{records}", "--model=c3po", "--out={tmp}/run"),
+    ),
+    "unknown backbone": (
+        2,
+        "resnet18, resnet34, resnet50, googlenet, tiny",
+        ("train", "{records}", "--model=tsn", "--backbone=vgg", "--out={tmp}/run"),
+    ),
+    "unknown recipe": (
+        2,
+        "finetune, motion-shapes",
+        ("train", "{records}", "--model=tsn", "--recipe=soup", "--out={tmp}/run"),
+    ),
+    "unknown split": (
+        2,
+        "test, train",
+        ("train", "{records}", *TINY, "--split=val", "--out={tmp}/run"),
+    ),
+    "one segment": (
+        2,
+        "num_segments",
+        ("train", "{records}", *TINY, "--num_segments=1", "--out={tmp}/run"),
+    ),
+    "records missing": (
+        1,
+        "vidzoo prepare",
+        ("train", "{tmp}/no", *TINY, "--out={tmp}/r"),
+    ),
+    "weights missing": (
+        1,
+        "no such weights",
+        ("train", "{records}", *TINY, "--weights={tmp}/w.npz", "--out={tmp}/run"),
+    ),
+    "weights of other classes": (
+        1,
+        "image_head/kernel (128, 3)",
+        ("train", "{other}", *TINY, "--weights={run}/weights.npz", "--out={tmp}/run"),
+    ),
+    "weights of another backbone": (
+        1,
+        "built on resnet18",
+        (
+            "train",
+            "{records}",
+            "--model=tdn",
+            "--backbone=resnet18",
+            "--frame_size=32",
+            "--weights={run}/weights.npz",
+            "--out={tmp}/run",
+        ),
+    ),
+    "run folder taken": (1, "--resume", ("train", "{records}", *TINY, "--out={run}")),
+    "resume another model": (
+        1,
+        "another model",
+        (
+            "train",
+            "{records}",
+            "--model=tsn",
+            *TINY[1:],
+            "--out={run}",
+            "--resume",
+        ),
+    ),
+    "evaluate no run": (1, "no run folder", ("evaluate", "{tmp}", "{records}")),
+    "evaluate other classes": (1, "classes", ("evaluate", "{run}", "{other}")),
+    "unknown protocol": (
+        2,
+        "center",
+        ("evaluate", "{run}", "{records}", "--protocol=x"),
+    ),
+    "export over something": (1, "exists", ("export", "{run}", "{tmp}")),
+    "predict with no model": (
+        1,
+        "vidzoo export",
+        ("predict", "x.avi", "--model={tmp}"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def other(videos, tmp_path_factory):
+    """Records of two of the three classes."""
+    root = tmp_path_factory.mktemp("other")
+    for name in ("blue", "green"):
+        (root / "videos").mkdir(exist_ok=True)
+        (root / "videos" / name).symlink_to(videos / name)
+    done = vidzoo("prepare", root / "videos", root / "records", "--size=32")
+    assert done.returncode == 0, done.stderr
+    return root / "records"
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line(case, road, other, videos, tmp_path, monkeypatch, capfd):
+    expected_code, text, arguments = BAD[case]
+    places = {
+        "tmp": tmp_path,
+        "videos": videos,
+        "records": road / "records",
+        "run": road / "run",
+        "other": other,
+    }
+    arguments = [argument.format(**places) for argument in arguments]
+    code, out, err = run_here(monkeypatch, capfd, *arguments)
+    assert code == expected_code, err
+    assert text in err
+    assert out == ""
+    message = [line for line in err.splitlines() if line.startswith("vidzoo ")]
+    assert len(message) == 1
+    assert "{" not in message[0].replace("{tmp}", "") or "'phases'" in message[0]
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "weights.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda root: None, "no"),
+        (lambda root: write_video(root / "only" / "a.avi"), "one class"),
+    ],
+    ids=["empty", "one class"],
+)
+def test_unusable_folders(make, text, tmp_path, monkeypatch, capfd):
+    source = tmp_path / "source"
+    source.mkdir()
+    make(source)
+    code, _, err = run_here(monkeypatch, capfd, "prepare", source, tmp_path / "records")
+    assert code == 1
+    assert text in err and str(source) in err
+    assert not (tmp_path / "records").exists()
+
+
+def test_unknown_flag_and_verb_are_usage():
+    assert vidzoo("prepare", "--no_such_flag").returncode == 2
+    assert vidzoo("fly").returncode == 2
+    assert vidzoo().returncode == 2
+
+
+def test_help_lists_the_verbs():
+    done = vidzoo("--help")
+    assert done.returncode == 0
+    for verb in ("demo", "prepare", "train", "evaluate", "export", "predict"):
+        assert verb in done.stdout
+
+
+def test_interrupted_training_resumes(road, tmp_path):
+    run = tmp_path / "run"
+    arguments = ("train", road / "records", *TINY, "--epochs=40", f"--out={run}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidzoo", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(run.glob("checkpoints/epoch-*.npz")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert vidzoo("evaluate", run, road / "records").returncode == 1  # not finished
+
+    done = vidzoo(*arguments, "--resume")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, 41))
+
+
+def test_closed_output_is_no_traceback(road):
+    command = f"{sys.executable} -m vidzoo evaluate {road}/run {road}/records | true"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, env=os.environ, check=False
+    )
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,58 @@
+"""Every model once, at toy size; `tests/vidzoo/models/test_zoo.py` runs over it.
+
+A new model gets all of those tests for one row here. The module needs no TensorFlow:
+other backends build the same rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from vidzoo import models
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model at toy size.
+
+    Attributes:
+        name: the public builder's.
+        build: builds it.
+        input: shape of a batch of its input.
+        logits: shape of each of its outputs for that batch.
+    """
+
+    name: str
+    build: Callable
+    input: tuple[int, ...]
+    logits: tuple[int, ...]
+
+    def pixels(self, seed=0):
+        """A batch of random pixels, uint8."""
+        random = np.random.default_rng(seed)
+        return random.integers(0, 256, self.input, dtype=np.uint8)
+
+
+_TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 3}
+ZOO = (
+    Entry("TSN", partial(models.TSN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
+    Entry("TDN", partial(models.TDN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
+    *(
+        Entry(
+            name,
+            partial(getattr(models, name), 7, image_shape=(64, 64, 3)),
+            (2, 64, 64, 3),
+            (2, 7),
+        )
+        for name in ("GoogLeNet", "ResNet18", "ResNet50")
+    ),
+)
+
+
+def named_outputs(outputs):
+    """A model's outputs as NumPy arrays, by name."""
+    if not isinstance(outputs, dict):
+        outputs = {"logits": outputs}
+    return {name: np.asarray(value) for name, value in outputs.items()}

@@ -1,0 +1,429 @@
+"""Source to records folder, in parallel, resumable and reproducible to the byte.
+
+A plan fixes beforehand which video goes into which shard. Each finished shard leaves
+its results in `OUT/.progress`, from where a run that was killed goes on;
+`dataset.json` is written last, so its presence means that the folder is complete.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import tensorflow as tf
+
+from vidzoo.errors import RecordError
+from vidzoo_data import atomic
+from vidzoo_data.records import encode, parallel, schema
+from vidzoo_data.sources.source import Source, Video
+
+_PROGRESS = ".progress"
+_COLUMNS = (
+    "video_id",
+    "shard",
+    "offset",
+    "bytes",
+    "num_frames",
+    "height",
+    "width",
+    "fps",
+    "labels",
+)
+_PAYLOAD_START = 12  # a TFRecord: length (8 bytes), its CRC (4), payload, its CRC (4)
+_PAYLOAD_END = 4
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `prepare` did.
+
+    Attributes:
+        num_videos: in the records.
+        num_frames: in the records.
+        quarantined: `(video_id, reason)` of every video that was left out.
+        num_short: videos in the records with fewer frames than their header says.
+    """
+
+    num_videos: int
+    num_frames: int
+    quarantined: tuple[tuple[str, str], ...]
+    num_short: int
+
+
+def prepare(
+    source: Source,
+    out: str | os.PathLike,
+    *,
+    size: int | tuple[int, int] = 256,
+    fps: float | None = None,
+    quality: int = 95,
+    videos_per_shard: int = 64,
+    workers: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Writes the videos of `source` to a records folder.
+
+    A video that cannot be decoded goes to `quarantine.csv` and stops nothing. Called
+    again with the same arguments, it goes on where it was stopped, or returns at once
+    if all is done; the bytes are those of a run that was never stopped, whatever the
+    number of workers.
+
+    Args:
+        source: from `vidzoo_data.sources.read`.
+        out: the records folder; made if missing.
+        size: short side, or `(height, width)`, of the stored frames, in pixels.
+        fps: frames per second to store; by default each video's own.
+        quality: of the JPEGs, 1 to 100.
+        videos_per_shard: videos in each file of records.
+        workers: number of processes; by default one per core.
+        on_progress: called with the numbers of videos done and of all videos.
+
+    Raises:
+        ValueError: an argument is out of its range.
+        RecordError: `out` holds something else, cannot be written, or no video could
+            be decoded.
+    """
+    encode.check_arguments(size=size, fps=fps, quality=quality)
+    workers = os.cpu_count() or 1 if workers is None else workers
+    for name, value in (("videos_per_shard", videos_per_shard), ("workers", workers)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
+    if not source.videos:
+        raise RecordError(f"{out}: the {source.name} source lists no video to prepare.")
+    out = Path(out)
+    made_with = {
+        "layout": source.name,
+        "size": size if isinstance(size, int) else list(size),
+        "fps": fps,
+        "jpeg_quality": quality,
+        "videos_per_shard": videos_per_shard,
+    }
+    plan = _fingerprint(source, made_with)
+    with _naming_errors(out):
+        finished = _finished(out, plan, made_with)
+        if finished:
+            return finished
+        _start(out, plan, made_with)
+        shards = _plan_shards(source.videos, videos_per_shard)
+        results = [_kept_result(out, name, plan) for name in shards]
+        todo = [
+            os.fspath(video.path)
+            for videos, result in zip(shards.values(), results, strict=True)
+            for video in videos
+            if not result
+        ]
+        num_videos = len(source.videos)
+        progress = _Progress(on_progress, num_videos - len(todo), num_videos)
+        task = partial(encode.encode_or_reason, size=size, fps=fps, quality=quality)
+        with closing(_run(task, todo, min(workers, len(todo)))) as encoded:
+            for place, (name, videos) in enumerate(shards.items()):
+                if not results[place]:
+                    results[place] = _write_shard(
+                        out / name, videos, encoded, source.classes, plan, progress
+                    )
+        return _finish(out, source, made_with, plan, results)
+
+
+def _run(task, paths, num_workers):
+    if paths:
+        yield from parallel.run_in_order(task, paths, workers=num_workers)
+
+
+class _Progress:
+    """Counts the videos done, and tells the caller."""
+
+    def __init__(self, on_progress, num_done, num_videos):
+        self._on_progress = on_progress or (lambda done, total: None)
+        self._num_done, self._num_videos = num_done, num_videos
+        self._on_progress(num_done, num_videos)
+
+    def add(self):
+        self._num_done += 1
+        self._on_progress(self._num_done, self._num_videos)
+
+
+# The plan
+
+
+def _fingerprint(source, made_with):
+    """SHA-256 of all that decides the bytes of the records folder."""
+    plan = {
+        "schema_version": schema.SCHEMA_VERSION,
+        "made_with": made_with,
+        "classes": source.classes,
+        "splits": {name: sorted(ids) for name, ids in source.splits.items()},
+        "videos": sorted(
+            (video.video_id, video.labels, _size_of(video.path))
+            for video in source.videos
+        ),
+        "missing": sorted(source.missing),
+    }
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+
+
+def _size_of(path):
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1  # found out, and reported, by the decoder
+
+
+def _plan_shards(videos: Sequence[Video], per_shard: int) -> dict[str, list[Video]]:
+    """Shard name to videos, in an order that mixes the classes."""
+    videos = sorted(
+        videos, key=lambda video: hashlib.sha256(video.video_id.encode()).digest()
+    )
+    groups = [videos[i : i + per_shard] for i in range(0, len(videos), per_shard)]
+    return {
+        f"shard-{number:05d}-of-{len(groups):05d}.tfrecord": group
+        for number, group in enumerate(groups)
+    }
+
+
+# What a folder holds already
+
+
+def _finished(out, plan, made_with):
+    """The `Summary` of a complete folder; None if there is work to do."""
+    if not out.exists():
+        return None
+    if not out.is_dir():
+        raise RecordError(f"{out}: is a file; choose a folder for the records.")
+    file = out / "dataset.json"
+    if file.is_file():
+        described = _read_json(file)
+        if described.get("plan") != plan:
+            raise _other_plan(out, described.get("made_with"), made_with)
+        for shard in described["shards"]:
+            if _size_of(out / shard["file"]) != shard["bytes"]:
+                raise RecordError(
+                    f"{out / shard['file']}: missing or damaged; expected "
+                    f"{shard['bytes']} bytes. Remove {out}, and prepare it again."
+                )
+        shutil.rmtree(out / _PROGRESS, ignore_errors=True)
+        with (out / "quarantine.csv").open(newline="", encoding="utf-8") as lines:
+            _, *quarantined = map(tuple, csv.reader(lines))
+        return Summary(
+            num_videos=described["num_videos"],
+            num_frames=described["num_frames"],
+            quarantined=tuple(quarantined),
+            num_short=described["num_short"],
+        )
+    names = {entry.name for entry in out.iterdir()}
+    if names - {_PROGRESS} and _PROGRESS not in names:
+        raise RecordError(
+            f"{out}: holds other files, such as {min(names)}; choose an empty or a new "
+            f"folder for the records."
+        )
+    begun = _read_json(out / _PROGRESS / "plan.json")
+    if begun.get("plan", plan) != plan:
+        raise _other_plan(out, begun.get("made_with"), made_with)
+    return None
+
+
+def _other_plan(out, before, now):
+    before = before if isinstance(before, dict) else {}
+    changed = [
+        f"{name} {before[name]}, now {now[name]}"
+        for name in now
+        if name in before and before[name] != now[name]
+    ]
+    change = "; ".join(changed) or "other videos, labels, splits or classes"
+    return RecordError(
+        f"{out}: holds records that were made otherwise ({change}); choose another "
+        f"folder, or remove this one first."
+    )
+
+
+def _read_json(file):
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _start(out, plan, made_with):
+    """Makes the folder, or clears what a killed run left half-written."""
+    progress = out / _PROGRESS
+    progress.mkdir(parents=True, exist_ok=True)
+    for folder in (out, progress):
+        for leftover in folder.glob(atomic.TEMPORARY_FILES):
+            leftover.unlink()
+    begun = {"plan": plan, "made_with": made_with}
+    atomic.write_text(progress / "plan.json", json.dumps(begun))
+
+
+def _kept_result(out, name, plan):
+    """What a finished shard of the same plan left; None if it has to be written."""
+    result = _read_json(_result_file(out / name))
+    if result.get("plan") != plan or not (out / name).is_file():
+        return None
+    return result if _sha256(out / name) == result["sha256"] else None
+
+
+def _result_file(shard):
+    return shard.parent / _PROGRESS / f"{shard.stem}.json"
+
+
+# Writing
+
+
+def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
+    rows, quarantined, num_short = [], [], 0
+    end = 0
+    with _naming_errors(shard), atomic.replacing(shard) as temporary:
+        with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+            for video in videos:
+                result = next(encoded)
+                if result == parallel.CRASHED:
+                    result = (
+                        "the decoder crashed; re-encode the video, or leave it out."
+                    )
+                if isinstance(result, str):
+                    quarantined.append((video.video_id, result))
+                else:
+                    labels = [classes.index(label) for label in video.labels]
+                    payload = _serialize(video, labels, result)
+                    writer.write(payload)
+                    rows.append(
+                        {
+                            "video_id": video.video_id,
+                            "shard": shard.name,
+                            "offset": end + _PAYLOAD_START,
+                            "bytes": len(payload),
+                            "num_frames": len(result.jpegs),
+                            "height": result.height,
+                            "width": result.width,
+                            "fps": result.fps,
+                            "labels": " ".join(map(str, labels)),
+                        }
+                    )
+                    end += _PAYLOAD_START + len(payload) + _PAYLOAD_END
+                    num_short += result.num_decoded < result.num_declared
+                progress.add()
+        sha256 = _sha256(temporary)
+    result = {
+        "plan": plan,
+        "file": shard.name,
+        "sha256": sha256,
+        "bytes": end,
+        "rows": rows,
+        "quarantined": quarantined,
+        "num_short": num_short,
+    }
+    atomic.write_text(_result_file(shard), json.dumps(result))
+    return result
+
+
+def _serialize(video, labels, encoded):
+    return schema.encode(
+        schema.VideoRecord(
+            video_id=video.video_id,
+            labels=labels,
+            fps=encoded.fps,
+            height=encoded.height,
+            width=encoded.width,
+            source=video.video_id,
+            jpegs=encoded.jpegs,
+        )
+    )
+
+
+def _finish(out, source, made_with, plan, results):
+    """Writes the files beside the shards, `dataset.json` last."""
+    rows = [row for result in results for row in result["rows"]]
+    rows.sort(key=lambda row: row["video_id"])
+    quarantined = [tuple(q) for result in results for q in result["quarantined"]]
+    quarantined = tuple(sorted([*quarantined, *source.missing]))
+    if not rows:
+        _remove(out, results)
+        raise RecordError(
+            f"{out}: none of the {len(source.videos)} videos can be decoded, so there "
+            f"are no records; first: {': '.join(quarantined[0])}"
+        )
+    videos_csv = _to_csv(_COLUMNS, [row.values() for row in rows])
+    kept = {row["video_id"] for row in rows}
+    summary = Summary(
+        num_videos=len(rows),
+        num_frames=sum(row["num_frames"] for row in rows),
+        quarantined=quarantined,
+        num_short=sum(result["num_short"] for result in results),
+    )
+    described = {
+        "schema_version": schema.SCHEMA_VERSION,
+        "name": source.name,
+        "made_with": made_with,
+        "plan": plan,
+        "num_videos": summary.num_videos,
+        "num_frames": summary.num_frames,
+        "num_short": summary.num_short,
+        "num_quarantined": len(quarantined),
+        "videos_csv_sha256": hashlib.sha256(videos_csv.encode()).hexdigest(),
+        "shards": [_describe_shard(result) for result in results],
+        "classes": source.classes,
+        "splits": {
+            name: [video_id for video_id in sorted(ids) if video_id in kept]
+            for name, ids in source.splits.items()
+        },
+    }
+    atomic.write_text(out / "videos.csv", videos_csv)
+    atomic.write_text(
+        out / "quarantine.csv", _to_csv(("video_id", "reason"), quarantined)
+    )
+    text = json.dumps(described, indent=1, ensure_ascii=False)
+    atomic.write_text(out / "dataset.json", text + "\n")
+    shutil.rmtree(out / _PROGRESS)
+    return summary
+
+
+def _remove(out, results):
+    """Removes the shards of a run, all of them empty."""
+    for result in results:
+        (out / result["file"]).unlink()
+    shutil.rmtree(out / _PROGRESS)
+
+
+def _describe_shard(result):
+    return {
+        "file": result["file"],
+        "sha256": result["sha256"],
+        "bytes": result["bytes"],
+        "num_videos": len(result["rows"]),
+        "num_frames": sum(row["num_frames"] for row in result["rows"]),
+    }
+
+
+def _to_csv(header, rows):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _naming_errors(path):
+    """Turns an error of the file system into a `RecordError` that names the file."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        where, why = path, str(error)
+        if isinstance(error, OSError):
+            where, why = error.filename or path, error.strerror or why
+        raise RecordError(
+            f"{where}: cannot be written: {why}. Make room, or choose a folder that "
+            f"can be written; a second run goes on from the finished shards."
+        ) from error

@@ -1,0 +1,216 @@
+"""A CSV file with one row per video and split: `path`, `label`, `split` or `subset`."""
+
+import csv
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from vidzoo.errors import SourceError
+from vidzoo_data.sources.files import check_folder
+from vidzoo_data.sources.source import Source, Video
+
+_EXPECTED = "a header naming path, label, and split or subset"
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    video_id: str
+    label: str
+    split: str
+
+
+def read(
+    path: str | os.PathLike,
+    *,
+    root: str | os.PathLike | None = None,
+    classes: str | os.PathLike | None = None,
+    allow_missing: bool = False,
+) -> Source:
+    """Reads a CSV file in UTF-8; its columns may come in any order, others are ignored.
+
+    A video may be in several splits, one row each.
+
+    Args:
+        path: the CSV file.
+        root: folder that the paths in it are relative to; by default its own.
+        classes: text file with one class name per line, which fixes their numbers;
+            by default the labels that occur, sorted.
+        allow_missing: list missing videos in `Source.missing` instead of raising.
+
+    Raises:
+        SourceError: a file is missing, or a row is wrong; the message has its line.
+    """
+    file = Path(path)
+    root = file.parent if root is None else Path(root)
+    check_folder(root, "the folder that the paths in the CSV file are relative to")
+    rows = _read_rows(file, root)
+    names = None if classes is None else read_classes(classes)
+    labels = _labels_of(rows, file)
+    _check_labels(rows, file, names)
+    if names is None:
+        names = tuple(sorted(set(labels.values())))
+    if len(names) == 1:
+        raise SourceError(
+            f"{file}: found one class only, {names[0]}; a classifier needs two or more."
+        )
+
+    missing = [i for i in labels if not (root / i).is_file()]
+    if missing and not allow_missing:
+        line = next(row.line for row in rows if row.video_id == missing[0])
+        raise SourceError(
+            f"{file}: {len(missing)} of {len(labels)} videos are missing under {root}; "
+            f"first: {missing[0]} (line {line}). Put them there, give the folder they "
+            f"are in as `root`, or allow missing ones."
+        )
+    if len(missing) == len(labels):
+        raise SourceError(
+            f"{file}: all {len(labels)} videos are missing under {root}; give the "
+            f"folder they are in as `root`."
+        )
+    present = sorted(set(labels) - set(missing))
+    splits = {row.split: set() for row in rows}
+    for row in rows:
+        splits[row.split].add(row.video_id)
+    return Source(
+        name="csv",
+        classes=names,
+        videos=tuple(Video(i, root / i, (labels[i],)) for i in present),
+        splits={
+            name: tuple(sorted(ids.intersection(present)))
+            for name, ids in sorted(splits.items())
+        },
+        missing=tuple(
+            (i, "listed, but there is no such file") for i in sorted(missing)
+        ),
+    )
+
+
+def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
+    """Reads class names, one per line.
+
+    Raises:
+        SourceError: the file is missing, is empty, or names a class twice.
+    """
+    lines = _read_text(Path(path), "one class name per line").splitlines()
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise SourceError(f"{path}: is empty; expected one class name per line.")
+    for name in names:
+        if names.count(name) > 1:
+            raise SourceError(f"{path}: names the class {name} twice; keep one.")
+    return names
+
+
+def _read_text(file, expected):
+    if not file.is_file():
+        found = "is a folder" if file.is_dir() else "there is no such file"
+        raise SourceError(f"{file}: {found}; expected a text file with {expected}.")
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8."
+        ) from None
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read: {error.strerror}.") from None
+
+
+def _read_rows(file, root):
+    text = _read_text(file, _EXPECTED)
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    rows, columns = [], None
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if columns is None:
+                columns = _columns(cells, file)
+            else:
+                rows.append(_row(cells, columns, reader.line_num, file, root))
+    except csv.Error as error:
+        raise SourceError(
+            f"{file}, line {reader.line_num}: is not CSV: {error}."
+        ) from None
+    if not rows:
+        raise SourceError(
+            f"{file}: found no row; expected {_EXPECTED}, then one row per video."
+        )
+    return rows
+
+
+def _columns(header, file):
+    """The column numbers of path, label and split."""
+    splits = [name for name in ("split", "subset") if name in header]
+    needed = ["path", "label", *(splits or ["split"])]
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise SourceError(
+            f"{file}: found no column {missing[0]} among {', '.join(header)}; expected "
+            f"{_EXPECTED}."
+        )
+    if len(splits) == 2:
+        raise SourceError(
+            f"{file}: found both columns, split and subset; expected {_EXPECTED}. "
+            f"Rename the one that is not meant."
+        )
+    return [header.index(name) for name in needed]
+
+
+def _row(cells, columns, line, file, root):
+    values = [cells[c] if c < len(cells) else "" for c in columns]
+    for name, value in zip(("path", "label", "split"), values, strict=True):
+        if not value:
+            raise SourceError(f"{file}, line {line}: the {name} is empty; fill it in.")
+    path, label, split = values
+    if os.path.isabs(path):
+        path = os.path.relpath(path, os.path.abspath(root))
+    video_id = PurePosixPath(os.path.normpath(path)).as_posix()
+    if video_id.startswith("../"):
+        raise SourceError(
+            f"{file}, line {line}: {values[0]} is outside {root}; give a folder that "
+            f"all videos are below as `root`."
+        )
+    return _Row(line, video_id, label, split)
+
+
+def _labels_of(rows, file):
+    """Label by video id; a row that repeats or contradicts another is an error."""
+    first, seen = {}, {}
+    for row in rows:
+        earlier = first.setdefault(row.video_id, row)
+        if earlier.label != row.label:
+            raise SourceError(
+                f"{file}, lines {earlier.line} and {row.line}: {row.video_id} has two "
+                f"labels, {earlier.label} and {row.label}; keep one."
+            )
+        earlier = seen.setdefault((row.video_id, row.split), row)
+        if earlier is not row:
+            raise SourceError(
+                f"{file}, lines {earlier.line} and {row.line}: {row.video_id} is twice "
+                f"in split {row.split}; remove one."
+            )
+    return {video_id: row.label for video_id, row in first.items()}
+
+
+def _check_labels(rows, file, names):
+    trained = {row.label for row in rows if row.split == "train"}
+    for row in rows:
+        if names is not None and row.label not in names:
+            raise SourceError(_unknown(row, file, "not among the classes", names))
+        if trained and row.label not in trained:
+            where = f"in split {row.split}, but never in train"
+            raise SourceError(_unknown(row, file, where, sorted(trained)))
+
+
+def _unknown(row, file, where, known):
+    near = difflib.get_close_matches(row.label, known, cutoff=0.4)
+    hint = f"nearest known: {', '.join(near)}" if near else _shortened(known)
+    return f"{file}, line {row.line}: unknown label {row.label}, {where}; {hint}."
+
+
+def _shortened(known):
+    listed = ", ".join(known[:10])
+    return f"known: {listed}{', …' if len(known) > 10 else ''}"
