@@ -32,8 +32,9 @@ def main(argv: list[str] | None = None) -> int:
         argv: flags; those of the command line unless given.
     """
     argv = sys.argv[1:] if argv is None else argv
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
+        with _without_greetings():
+            import keras  # noqa: F401
         args = _parse(argv)
         measured = measure(args) | {"command": f"{PROGRAM} {shlex.join(argv)}"}
     except ModuleNotFoundError as error:
@@ -194,6 +195,25 @@ def _input_workload(args, scratch):
         seed=args.seed,
         workers=args.workers,
     )
+
+
+@contextlib.contextmanager
+def _without_greetings():
+    """Drops what a backend's libraries write to stderr, at any level, on import.
+
+    An import that fails raises an exception, which is not lost.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextlib.contextmanager

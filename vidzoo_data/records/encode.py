@@ -11,6 +11,8 @@ import numpy as np
 from vidzoo.errors import VideoError
 from vidzoo_data import video
 
+_LONGEST_SIDE = 65500  # of a JPEG, as libjpeg has it
+
 
 @dataclass(frozen=True)
 class EncodedVideo:
@@ -64,19 +66,18 @@ def encode_video(
                 f"it cannot be resampled to {fps:g}; leave `fps` out, or re-encode it."
             )
         height, width = _stored_size(decoded.height, decoded.width, size)
+        if max(height, width) > _LONGEST_SIDE:
+            raise VideoError(
+                f"{path}: its {decoded.width}x{decoded.height} frames cannot be stored "
+                f"as JPEGs of {width}x{height}, at most {_LONGEST_SIDE} a side; crop "
+                f"the video, or ask for another size."
+            )
         step = 1.0 if fps is None else decoded.fps / fps  # source frames per frame
         jpegs, num_decoded = [], 0
         for frame, repeats in _resample(decoded, step):
             num_decoded += 1
             if repeats:
-                try:
-                    jpeg = _jpeg(_resize(frame, height, width), options)
-                except cv2.error:
-                    raise VideoError(
-                        f"{path}: its {decoded.width}x{decoded.height} frames cannot "
-                        f"be stored as JPEGs of {width}x{height}; crop the video, or "
-                        f"ask for another size."
-                    ) from None
+                jpeg = _jpeg(_resize(frame, height, width), options)
                 jpegs.extend([jpeg] * repeats)
         return EncodedVideo(
             jpegs=tuple(jpegs),
@@ -119,9 +120,8 @@ def check_arguments(
 def _resample(frames, step) -> Iterator[tuple[np.ndarray, int]]:
     """Pairs every source frame with the number of times that it is stored.
 
-    Stored frame i shows source frame `i * step`, rounded, halves down; as many are
-    stored as fit before the last source frame ends, where rounding up would run past
-    the last one it is repeated.
+    Stored frame i shows source frame `i * step`, rounded, halves down, or the last one
+    where that would be past it; i runs on until the last source frame ends.
     """
     tolerance = 1e-6  # of a source frame: rates like 30000/1001 do not divide exactly
     frames = iter(frames)
@@ -155,8 +155,5 @@ def _resize(frame, height, width):
 
 
 def _jpeg(frame, options):
-    bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
-    done, jpeg = cv2.imencode(".jpg", bgr, options)
-    if not done:
-        raise cv2.error(f"no JPEG of {bgr.shape}")
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
     return jpeg.tobytes()

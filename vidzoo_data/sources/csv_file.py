@@ -61,13 +61,13 @@ def read(
         line = next(row.line for row in rows if row.video_id == missing[0])
         raise SourceError(
             f"{file}: {len(missing)} of {len(labels)} videos are missing under {root}; "
-            f"first: {missing[0]} (line {line}). Put them there, give the folder they "
-            f"are in as `root`, or allow missing ones."
+            f"first: {missing[0]} (line {line}). Put them there, name the folder they "
+            f"are in (`--root`), or go on without them (`--allow_missing`)."
         )
     if len(missing) == len(labels):
         raise SourceError(
-            f"{file}: all {len(labels)} videos are missing under {root}; give the "
-            f"folder they are in as `root`."
+            f"{file}: all {len(labels)} videos are missing under {root}; name the "
+            f"folder they are in (`--root`)."
         )
     present = sorted(set(labels) - set(missing))
     splits = {row.split: set() for row in rows}
@@ -170,8 +170,8 @@ def _row(cells, columns, line, file, root):
     video_id = PurePosixPath(os.path.normpath(path)).as_posix()
     if video_id.startswith("../"):
         raise SourceError(
-            f"{file}, line {line}: {values[0]} is outside {root}; give a folder that "
-            f"all videos are below as `root`."
+            f"{file}, line {line}: {values[0]} is outside {root}; name a folder that "
+            f"all videos are below (`--root`)."
         )
     return _Row(line, video_id, label, split)
 

@@ -40,10 +40,9 @@ def read(
         )
     root = Path(path)
     check_folder(root, _EXPECTED)
+    listing = list_files(root)
     names = _subfolders(root)
     has_splits = _has_split_folders(root, names)
-
-    listing = list_files(root)
     folders = [name for name in SPLITS if name in names] if has_splits else [""]
     class_folders = {
         f"{f}/{c}".lstrip("/") for f in folders for c in _subfolders(root / f)

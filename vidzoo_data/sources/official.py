@@ -52,7 +52,11 @@ def build_source(
     listed = sorted({video_id for ids in splits.values() for video_id in ids})
     missing = [video_id for video_id in listed if not paths[video_id].is_file()]
     if missing and (not allow_missing or len(missing) == len(listed)):
-        otherwise = "" if len(missing) == len(listed) else ", or allow missing ones"
+        otherwise = (
+            ""
+            if len(missing) == len(listed)
+            else ", or go on without them (`--allow_missing`)"
+        )
         raise SourceError(
             f"{name}: {len(missing)} of {len(listed)} videos are missing under {root}; "
             f"first: {missing[0]}. Unpack {archive} there{otherwise}."

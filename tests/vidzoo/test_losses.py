@@ -1,0 +1,67 @@
+"""The classification loss against a formula."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vidzoo.losses import classification_loss, prediction
+
+RANDOM = np.random.default_rng(0)
+LABELS = np.array([0, 2, 1, 2])
+
+
+def cross_entropy(logits):
+    logits = logits.astype(np.float64)
+    log_sum = np.log(np.exp(logits).sum(axis=1))
+    return (log_sum - logits[np.arange(len(LABELS)), LABELS]).mean()
+
+
+def logits():
+    return RANDOM.normal(0, 3, (4, 3)).astype("float32")
+
+
+def test_is_the_mean_cross_entropy():
+    x = logits()
+    found = float(classification_loss(x, LABELS))
+    assert found == pytest.approx(cross_entropy(x), rel=1e-5)
+
+
+def test_hand_computed():
+    found = float(classification_loss(np.zeros((1, 4), "float32"), np.array([3])))
+    assert found == pytest.approx(np.log(4), rel=1e-6)
+
+
+def test_two_classifiers_have_one_each_and_their_average_none():
+    image, difference = logits(), logits()
+    outputs = {"logits": logits(), "image": image, "difference": difference}
+    expected = cross_entropy(image) + cross_entropy(difference)
+    found = float(classification_loss(outputs, LABELS))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_weights_are_factors():
+    image, difference = logits(), logits()
+    outputs = {"logits": logits(), "image": image, "difference": difference}
+    expected = cross_entropy(image) + 0.25 * cross_entropy(difference)
+    found = float(classification_loss(outputs, LABELS, {"difference": 0.25}))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_unknown_output_in_loss_weights():
+    outputs = {"logits": logits(), "image": logits(), "difference": logits()}
+    with pytest.raises(ValueError, match="imgae"):
+        classification_loss(outputs, LABELS, {"imgae": 2.0})
+
+
+def test_half_precision_logits_give_a_full_precision_loss():
+    x = (logits() * 100).astype("float16")
+    loss = classification_loss(tf.constant(x), LABELS)
+    assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+    assert float(loss) == pytest.approx(cross_entropy(x), rel=1e-4)
+
+
+def test_prediction_is_the_logits():
+    x = logits()
+    assert prediction(x) is x
+    assert prediction({"image": logits(), "logits": x}) is x
