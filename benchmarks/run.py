@@ -9,7 +9,6 @@ measured. Exit codes: 0 done; 1 failed; 2 usage.
 import argparse
 import contextlib
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from benchmarks import timing
 from vidzoo.atomic import write_text
 from vidzoo.errors import UsageError, VidzooError
+from vidzoo.quiet import without_greetings
 
 DONE, FAILED, USAGE = 0, 1, 2
 MODES = ("train", "infer", "input")
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        with _without_greetings():
+        with without_greetings():
             import keras  # noqa: F401
         args = _parse(argv)
         measured = measure(args) | {"command": f"{PROGRAM} {shlex.join(argv)}"}
@@ -195,25 +195,6 @@ def _input_workload(args, scratch):
         seed=args.seed,
         workers=args.workers,
     )
-
-
-@contextlib.contextmanager
-def _without_greetings():
-    """Drops what a backend's libraries write to stderr, at any level, on import.
-
-    An import that fails raises an exception, which is not lost.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ inputs were skipped; 130 interrupted; 143 stopped by SIGTERM.
 """
 
 import argparse
-import contextlib
 import importlib
 import logging
 import os
@@ -17,6 +16,7 @@ from absl import app
 from absl.flags import argparse_flags
 
 from vidzoo.errors import UsageError, VidzooError
+from vidzoo.quiet import without_greetings
 
 DONE, FAILED, USAGE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -49,7 +49,7 @@ def _run(args):
     _say_what_vidzoo_logs()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        with _without_tensorflows_greeting():
+        with without_greetings():
             importlib.import_module("tensorflow")
         code = args.function(args)
     except ModuleNotFoundError as error:
@@ -81,23 +81,6 @@ def _say_what_vidzoo_logs():
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
-
-
-@contextlib.contextmanager
-def _without_tensorflows_greeting():
-    """Drops what TensorFlow's libraries write to stderr, at any log level, on import.
-
-    An import that fails raises an exception, which is not lost.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _say(message, code):

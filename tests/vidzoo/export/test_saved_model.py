@@ -18,6 +18,14 @@ CLASSES = ["brush hair", "clap", "günthern"]
 HOW = {"num_segments": 2, "frame_size": 32}
 _TENSORFLOW_ONLY = """
 import sys
+from importlib.abc import MetaPathFinder
+
+class Refuse(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("vidzoo", "vidzoo_data", "keras"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refuse())
 import numpy as np
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
@@ -31,7 +39,6 @@ np.savez(
     logits=signatures["logits"](clip=tf.constant(clips))["logits"],
     class_names=[name.decode() for name in names],
     dtype=signatures["serving_default"].structured_input_signature[1]["clip"].dtype.name,
-    loaded=[name for name in ("vidzoo", "vidzoo_data", "keras") if name in sys.modules],
 )
 """
 
@@ -71,7 +78,6 @@ def test_tensorflow_alone_gives_the_same_scores(build, tmp_path):
     np.testing.assert_allclose(answers["one"], scores[:1], rtol=1e-4, atol=1e-5)
     assert answers["class_names"].tolist() == CLASSES
     assert answers["dtype"] == "uint8"
-    assert answers["loaded"].tolist() == []
 
 
 def test_description_travels_with_it(tmp_path):

@@ -128,7 +128,8 @@ def test_log_has_a_line_per_epoch(tmp_path):
         run_folder=tmp_path,
         on_step=lambda done, note: seen.append((done, note)),
     )
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+    log = (tmp_path / "log.jsonl").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert set(lines[0]) == {"epoch", "loss", "accuracy", "learning_rate", "seconds"}
     assert all(0 <= line["accuracy"] <= 1 and line["loss"] > 0 for line in lines)
@@ -174,6 +175,12 @@ def interrupted(batches_from, steps):
     return batches_until
 
 
+def as_in_a_new_process(seed=0):
+    """Keras numbers unnamed layers and random states from 0 again."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+
+
 def assert_equal_weights(model, other):
     for one, two in zip(model.variables, other.variables, strict=True):
         np.testing.assert_array_equal(one, two, err_msg=one.path)
@@ -187,7 +194,7 @@ def test_resumed_training_ends_at_the_same_bits(optimizer, stop_after, tmp_path)
     recipe = Recipe(phases=(phase, phase), batch_size=4)
 
     def run(folder, batches_from, seed, resume=False):
-        keras.utils.set_random_seed(seed)
+        as_in_a_new_process(seed)
         model = toy_model()
         train(
             model,
@@ -213,9 +220,7 @@ def test_a_resumed_tsn_ends_at_the_same_bits(tmp_path):
     made = batches(clip=(2, 32, 32, 3), batch_size=2, num=4)
 
     def run(folder, batches_from, seed, resume=False):
-        # As in a process of its own: Keras numbers layers and seeds from 0.
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
+        as_in_a_new_process(seed)
         model = models.TSN(
             3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3), dropout=0.5
         )
@@ -232,10 +237,10 @@ def test_a_resumed_tsn_ends_at_the_same_bits(tmp_path):
 
 def test_resuming_a_finished_run_restores_it(tmp_path):
     recipe = RECIPE.replacing(batch_size=4)
-    keras.backend.clear_session()
+    as_in_a_new_process()
     model = toy_model()
     train(model, batches(), recipe, num_videos=8, run_folder=tmp_path)
-    keras.backend.clear_session()
+    as_in_a_new_process()
     again = toy_model()
     train(again, batches(), recipe, num_videos=8, run_folder=tmp_path, resume=True)
     assert_equal_weights(again, model)
@@ -243,9 +248,9 @@ def test_resuming_a_finished_run_restores_it(tmp_path):
 
 def test_resuming_beyond_the_recipes_end_is_an_error(tmp_path):
     recipe = RECIPE.replacing(batch_size=4)
-    keras.backend.clear_session()
+    as_in_a_new_process()
     train(toy_model(), batches(), recipe, num_videos=8, run_folder=tmp_path)
-    keras.backend.clear_session()
+    as_in_a_new_process()
     shorter = recipe.replacing(epochs=1)
     with pytest.raises(CheckpointError, match="epoch"):
         train(

@@ -1,0 +1,432 @@
+"""Clips: the frames, the windows, and batches that never depend on chance."""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.records import coordinate_frames, record, write_records
+from vidzoo.errors import RecordError, UsageError
+from vidzoo_data.clips import (
+    TSN_SCALES,
+    CenterCrop,
+    CornerCrop,
+    RandomCrop,
+    Segments,
+    center_batches,
+    center_clip,
+    training_batches,
+)
+
+LENGTHS = (1, 2, 3, 4, 5, 7, 8, 10, 15, 16, 24, 40, 41, 99, 100, 255, 300, 1000)
+SNIPPETS = tuple(itertools.product((1, 2, 3, 5, 8, 25), (1, 2, 5)))
+
+
+# Which frames
+
+
+def starts(num_frames, segments, length):
+    """Segments of possible first frames: their exact borders, as fractions of s."""
+    return max(num_frames - length + 1, segments)
+
+
+@pytest.mark.parametrize("segments, length", SNIPPETS)
+def test_centered_is_the_middle_of_each_segment(segments, length):
+    for num_frames in LENGTHS:
+        count = starts(num_frames, segments, length)
+        i = np.arange(segments)
+        first = (2 * i + 1) * count // (2 * segments)  # floor((i + 1/2) * count / s)
+        expected = (first[:, None] + np.arange(length)) % num_frames
+        found = Segments(segments, length).centered(num_frames)
+        np.testing.assert_array_equal(found, expected, err_msg=f"T={num_frames}")
+        assert found.dtype == tf.int32
+
+
+@pytest.mark.parametrize("segments, length", SNIPPETS)
+def test_random_stays_inside_its_segment(segments, length):
+    sampling = Segments(segments, length)
+    random = tf.function(sampling.random)  # one trace: T is a tensor
+    for num_frames in LENGTHS:
+        count = starts(num_frames, segments, length)
+        for seed in range(5):
+            found = random(tf.constant(num_frames), tf.constant([seed, num_frames]))
+            assert found.shape == (segments, length)
+            assert 0 <= np.min(found) and np.max(found) < num_frames
+            if num_frames == count + length - 1:  # long enough: nothing wraps
+                first = found.numpy()[:, 0]
+                i = np.arange(segments)
+                assert (first >= i * count // segments).all(), num_frames
+                assert (first * segments < (i + 1) * count).all(), num_frames
+                np.testing.assert_array_equal(
+                    found, first[:, None] + np.arange(length)
+                )
+
+
+def test_random_reaches_every_frame():
+    sampling = Segments(2, 2)  # of 7 frames: 6 starts, 3 to a segment
+    seen = [sampling.random(7, [seed, 0]).numpy()[:, 0] for seed in range(100)]
+    assert {int(f[0]) for f in seen} == {0, 1, 2}
+    assert {int(f[1]) for f in seen} == {3, 4, 5}
+
+
+def test_the_same_seed_gives_the_same_frames():
+    sampling = Segments(3)
+    one, same = sampling.random(100, [1, 2]), sampling.random(100, [1, 2])
+    np.testing.assert_array_equal(one, same)
+    assert np.any(one != sampling.random(100, [1, 3]))
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3])
+def test_short_videos_loop(num_frames):
+    found = Segments(4, 3).centered(num_frames).numpy()
+    expected = (np.arange(4)[:, None] + np.arange(3)) % num_frames
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["num_segments", "snippet_length"])
+def test_segments_refuses(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be >= 1. Received: 0"):
+        Segments(**{"num_segments": 3} | {name: 0})
+
+
+# Which window
+
+SIZES = [(48, 64), (64, 48), (256, 340), (33, 35)]
+
+
+@pytest.mark.parametrize("height, width", SIZES)
+@pytest.mark.parametrize("scales", [TSN_SCALES, (1.0, 0.9375, 0.875)])
+def test_corner_crop(height, width, scales):
+    crop = CornerCrop(32, scales)
+    draw = tf.function(crop.window)
+    short = min(height, width)
+    sides = [int(np.round(np.float32(scale) * short)) for scale in scales]
+    places, shapes, flips = set(), set(), 0
+    for seed in range(300):
+        (y, x, h, w), flip = draw(height, width, tf.constant([seed, 7]))
+        y, x, h, w = int(y), int(x), int(h), int(w)
+        assert 0 <= y <= height - h and 0 <= x <= width - w
+        assert abs(sides.index(h) - sides.index(w)) <= 1
+        vertical = {0: "top", height - h: "bottom", (height - h) // 2: "middle"}[y]
+        horizontal = {0: "left", width - w: "right", (width - w) // 2: "middle"}[x]
+        if len({0, (height - h) // 2, height - h}) == 3 and width - w > 1:
+            places.add((vertical, horizontal))
+        shapes.add((h, w))
+        flips += bool(flip)
+    corners = itertools.product(("top", "bottom"), ("left", "right"))
+    assert places == {*corners, ("middle", "middle")}
+    assert len(shapes) == len(set(itertools.product(sides, sides)) & shapes)
+    assert {h for h, _ in shapes} == set(sides) == {w for _, w in shapes}
+    assert 100 < flips < 200
+
+
+@pytest.mark.parametrize("height, width", SIZES)
+@pytest.mark.parametrize("size", [32, 48, 400])
+def test_random_crop(height, width, size):
+    draw = tf.function(RandomCrop(size).window)
+    side = min(size, height, width)
+    ys, xs, flips = set(), set(), 0
+    for seed in range(200):
+        (y, x, h, w), flip = draw(height, width, tf.constant([seed, 7]))
+        assert (h, w) == (side, side)
+        assert 0 <= y <= height - side and 0 <= x <= width - side
+        ys.add(int(y))
+        xs.add(int(x))
+        flips += bool(flip)
+    for found, free in ((ys, height - side), (xs, width - side)):
+        assert len(found) >= 0.4 * min(free + 1, 200)
+        if free < 20:
+            assert found == set(range(free + 1))
+    assert 60 < flips < 140
+
+
+@pytest.mark.parametrize("crop", [RandomCrop, CornerCrop])
+def test_no_flip_where_left_and_right_matter(crop):
+    for seed in range(20):
+        _, flip = crop(32, flip=False).window(48, 64, [seed, 0])
+        assert not flip
+
+
+@pytest.mark.parametrize(
+    "size, expected", [(32, (8, 16, 32, 32)), (31, (8, 16, 31, 31)), (99, (0, 8, 48, 48))]
+)
+def test_center_crop(size, expected):
+    window, flip = CenterCrop(size).window(48, 64, [0, 0])
+    assert tuple(window.numpy()) == expected
+    assert not flip
+
+
+# What a clip shows: frames that say where each of their pixels lies
+
+
+@dataclass(frozen=True)
+class FixedWindow:
+    """A crop that draws nothing."""
+
+    size: int
+    at: tuple[int, int, int, int]
+    flip: bool = False
+
+    def window(self, height, width, seed):
+        return tf.constant(self.at), tf.constant(self.flip)
+
+
+def located(frame):
+    """First x, step in x, first y, step in y and number of a coordinate frame."""
+    frame = frame.astype(np.float64)
+    x, y = frame[..., 0].mean(0) / 3, frame[..., 1].mean(1) / 4
+    (dx, x0), (dy, y0) = (np.polyfit(np.arange(len(v)), v, 1) for v in (x, y))
+    return x0, dx, y0, dy, frame[..., 2].mean() / 8
+
+
+def test_window_size_and_flip_are_what_the_crop_says():
+    video = record("v", coordinate_frames(1))
+    clip = center_clip(video, sampling=Segments(1), crop=FixedWindow(20, (10, 5, 20, 20)))
+    assert clip.shape == (1, 1, 20, 20, 3) and clip.dtype == tf.uint8
+    assert located(clip[0, 0].numpy()) == pytest.approx((5, 1, 10, 1, 0), abs=0.4)
+    mirrored = center_clip(
+        video, sampling=Segments(1), crop=FixedWindow(20, (10, 5, 20, 20), True)
+    )
+    np.testing.assert_array_equal(mirrored, clip[:, :, :, ::-1])
+    assert located(mirrored[0, 0].numpy()) == pytest.approx((24, -1, 10, 1, 0), abs=0.4)
+
+
+def test_window_is_resized_to_the_clip():
+    video = record("v", coordinate_frames(1))
+    crop = FixedWindow(16, (8, 16, 32, 40))  # height by 2, width by 2.5
+    clip = center_clip(video, sampling=Segments(1), crop=crop)
+    found = located(clip[0, 0].numpy())
+    assert found == pytest.approx((16 + 0.75, 2.5, 8 + 0.5, 2, 0), abs=0.4)
+
+
+def test_center_clip_has_the_sampled_frames_and_the_middle():
+    video = record("v", coordinate_frames(31))
+    clip = center_clip(video, sampling=Segments(3), crop=CenterCrop(32))
+    found = [located(frame) for frame in clip[0].numpy()]
+    for frame, number in zip(found, (5, 15, 25), strict=True):
+        assert frame == pytest.approx((16, 1, 8, 1, number), abs=0.4)
+
+
+def test_snippets_stack_images_on_channels():
+    video = record("v", coordinate_frames(31))
+    clip = center_clip(video, sampling=Segments(2, 3), crop=CenterCrop(32))
+    assert clip.shape == (1, 2, 32, 32, 9)
+    numbers = [
+        [located(snippet[..., c : c + 3])[-1] for c in (0, 3, 6)]
+        for snippet in clip[0].numpy()
+    ]
+    first = Segments(2, 3).centered(31).numpy()
+    np.testing.assert_allclose(numbers, first, atol=0.4)
+
+
+@pytest.mark.parametrize("num_frames", [1, 2])
+def test_a_video_shorter_than_its_segments_loops(num_frames):
+    video = record("v", coordinate_frames(num_frames))
+    clip = center_clip(video, sampling=Segments(5), crop=CenterCrop(32))
+    numbers = [located(frame)[-1] for frame in clip[0].numpy()]
+    np.testing.assert_allclose(numbers, np.arange(5) % num_frames, atol=0.4)
+
+
+def textured(height=96, width=128):
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 1.5)[None] // 2 * 2
+
+
+@pytest.mark.parametrize("y, x", [(0, 0), (16, 32), (32, 64), (48, 16)])
+def test_decoding_an_aligned_window_equals_cropping_the_whole(y, x):
+    video = record("v", textured())
+    whole = tf.io.decode_jpeg(video.jpegs[0]).numpy()
+    crop = FixedWindow(48, (y, x, 48, 48))
+    clip = center_clip(video, sampling=Segments(1), crop=crop)[0, 0].numpy()
+    # Chroma at the window's border is interpolated without its outer neighbour.
+    expected = whole[y : y + 48, x : x + 48]
+    np.testing.assert_array_equal(clip[1:-1, 1:-1], expected[1:-1, 1:-1])
+    assert np.abs(clip.astype(int) - expected).max() <= 16
+
+
+@pytest.mark.parametrize("y, x", [(1, 1), (7, 13), (9, 2), (31, 77)])
+def test_decoding_any_window_is_close_to_cropping_the_whole(y, x):
+    video = record("v", textured())
+    whole = tf.io.decode_jpeg(video.jpegs[0]).numpy()
+    crop = FixedWindow(48, (y, x, 48, 48))
+    clip = center_clip(video, sampling=Segments(1), crop=crop)[0, 0].numpy()
+    gap = np.abs(clip.astype(int) - whole[y : y + 48, x : x + 48])
+    assert gap.mean() < 0.5 and gap.max() <= 16
+
+
+# Batches
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Seven videos of one to nineteen frames; the label is the number's parity."""
+    folder = tmp_path_factory.mktemp("records")
+    videos = [
+        record(f"video-{i}", coordinate_frames(1 + 3 * i), labels=(i % 2,))
+        for i in range(7)
+    ]
+    ids = [video.video_id for video in videos]
+    splits = {"train": ids, "test": ids[::-1][:3]}
+    return write_records(folder, videos, splits=splits)
+
+
+def training(records, **options):
+    defaults = {
+        "sampling": Segments(3),
+        "crop": CornerCrop(32, (1.0, 0.75)),
+        "batch_size": 2,
+        "num_steps": 7,
+        "seed": 1,
+    }
+    batches = training_batches(records, "train", **defaults | options)
+    return [{name: v.numpy() for name, v in batch.items()} for batch in batches]
+
+
+def assert_same_batches(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_a_batch_has_its_fields(records):
+    batch = training(records, num_steps=1)[0]
+    described = {name: (v.shape, v.dtype.name) for name, v in batch.items()}
+    assert described == {
+        "rgb": ((2, 3, 32, 32, 3), "uint8"),
+        "label": ((2,), "int32"),
+        "video_id": ((2,), "object"),
+    }
+
+
+@pytest.mark.parametrize("crop", [CornerCrop(32, (1.0, 0.75)), RandomCrop(32)])
+def test_one_window_and_flip_for_all_frames_of_a_clip(records, crop):
+    windows, numbers = set(), set()
+    for batch in training(records, crop=crop, num_steps=14):
+        for clip in batch["rgb"]:
+            found = [located(frame) for frame in clip]
+            for frame in found[1:]:
+                assert frame[:4] == pytest.approx(found[0][:4], abs=0.25)
+            windows.add(tuple(np.round(found[0][:4], 1)))
+            numbers |= {round(frame[4]) for frame in found}
+    assert len(windows) > 10
+    assert {1 if step > 0 else -1 for _, step, _, _ in windows} == {1, -1}
+    assert all(step > 0 for _, _, _, step in windows), "flipped upside down"
+    assert len(numbers) > 10
+
+
+@pytest.mark.parametrize("workers", [2, 8])
+def test_workers_do_not_change_the_batches(records, workers):
+    expected = training(records, workers=1)
+    assert_same_batches(training(records, workers=workers), expected)
+    assert_same_batches(training(records), expected)
+
+
+@pytest.mark.parametrize("first_step", [1, 4, 6])
+def test_any_step_can_be_the_first(records, first_step):
+    found = training(records, first_step=first_step)
+    assert_same_batches(found, training(records)[first_step:])
+
+
+def test_length_of_the_run_does_not_change_its_batches(records):
+    assert_same_batches(training(records, num_steps=3), training(records)[:3])
+
+
+def test_other_seeds_give_other_batches(records):
+    one, other = training(records), training(records, seed=2)
+    assert any(np.any(a["rgb"] != b["rgb"]) for a, b in zip(one, other, strict=True))
+    assert [list(b["video_id"]) for b in one] != [list(b["video_id"]) for b in other]
+
+
+def test_every_pass_has_every_video_once_with_its_label(records):
+    batches = training(records, num_steps=14)  # four passes over seven videos
+    ids = [video_id.decode() for batch in batches for video_id in batch["video_id"]]
+    labels = [label for batch in batches for label in batch["label"]]
+    passes = [tuple(ids[i : i + 7]) for i in range(0, 28, 7)]
+    assert all(set(order) == set(records.videos) for order in passes)
+    assert len(set(passes)) > 1
+    for video_id, label in zip(ids, labels, strict=True):
+        assert label == int(video_id[-1]) % 2
+
+
+def test_passes_show_other_frames_and_windows(records):
+    seen = Counter()
+    for batch in training(records, num_steps=14):
+        for video_id, clip in zip(batch["video_id"], batch["rgb"], strict=True):
+            if video_id == b"video-6":
+                seen[clip.tobytes()] += 1
+    assert len(seen) == 4
+
+
+def test_center_batches_have_every_video_once_in_order(records):
+    batches = list(
+        center_batches(
+            records, "test", sampling=Segments(3), crop=CenterCrop(32), batch_size=2
+        )
+    )
+    assert [len(batch["label"]) for batch in batches] == [2, 1]
+    ids = [i.decode() for batch in batches for i in batch["video_id"].numpy()]
+    assert ids == ["video-6", "video-5", "video-4"]
+    labels = [int(label) for batch in batches for label in batch["label"]]
+    assert labels == [0, 1, 0]
+
+
+def test_center_clip_is_what_center_batches_give(records):
+    """The one is eager, the other runs inside `Dataset.map`."""
+    for crop in (CenterCrop(32), CenterCrop(60)):  # the second one is enlarged
+        for sampling in (Segments(3), Segments(2, 2)):
+            options = {"sampling": sampling, "crop": crop}
+            batches = center_batches(records, "train", **options, batch_size=1)
+            for i, batch in enumerate(batches):
+                frames = coordinate_frames(1 + 3 * i)
+                clip = center_clip(record("elsewhere", frames), **options)
+                np.testing.assert_array_equal(batch["rgb"], clip)
+
+
+def test_crops_agree_eagerly_and_in_a_graph():
+    for crop in (CornerCrop(32), RandomCrop(32), CenterCrop(32)):
+        graph = tf.function(crop.window)
+        for seed in range(10):
+            seed = tf.constant([seed, 3])
+            window, flip = crop.window(48, 64, seed)
+            in_graph, flip_in_graph = graph(tf.constant(48), tf.constant(64), seed)
+            np.testing.assert_array_equal(window, in_graph)
+            assert bool(flip) == bool(flip_in_graph)
+
+
+@pytest.mark.parametrize("labels", [(0, 1), ()])
+@pytest.mark.parametrize("make", [training_batches, center_batches])
+def test_one_label_a_video(make, labels, tmp_path):
+    videos = [
+        record("one", coordinate_frames(1)),
+        record("other", coordinate_frames(1), labels),
+    ]
+    records = write_records(tmp_path / "r", videos)
+    options = {"num_steps": 1} if make is training_batches else {}
+    with pytest.raises(RecordError, match=f"r: other has {len(labels)} labels; clips"):
+        make(
+            records,
+            "train",
+            sampling=Segments(1),
+            crop=CenterCrop(32),
+            batch_size=1,
+            **options,
+        )
+
+
+@pytest.mark.parametrize("make", [training_batches, center_batches])
+def test_unknown_split(make, records):
+    options = {"num_steps": 1} if make is training_batches else {}
+    with pytest.raises(UsageError, match="no split 'val'. Choose one of: train, test"):
+        make(
+            records,
+            "val",
+            sampling=Segments(1),
+            crop=CenterCrop(32),
+            batch_size=1,
+            **options,
+        )

@@ -1,0 +1,195 @@
+"""Opening a records folder: what is read, and what is refused."""
+
+import json
+import re
+import threading
+
+import pytest
+
+from tests.records import coordinate_frames, record, write_records
+from vidzoo.errors import RecordError, UsageError
+from vidzoo_data.records import schema
+from vidzoo_data.records.read import Records
+
+
+@pytest.fixture
+def folder(tmp_path):
+    videos = [
+        record(f"küche/{i}.avi", coordinate_frames(i + 1, 16, 16), labels=(i % 2,))
+        for i in range(3)
+    ]
+    splits = {"train": [videos[2].video_id, videos[0].video_id], "val": []}
+    write_records(tmp_path / "records", videos, ("günter", "b"), splits)
+    return tmp_path / "records"
+
+
+def change(folder, **values):
+    """Sets values in dataset.json; a value of None removes one."""
+    file = folder / "dataset.json"
+    described = json.loads(file.read_text(encoding="utf-8")) | values
+    described = {name: v for name, v in described.items() if v is not None}
+    file.write_text(json.dumps(described), encoding="utf-8")
+
+
+def named(path):
+    return re.escape(str(path))
+
+
+def test_what_is_in_it(folder):
+    records = Records(folder)
+    assert (records.name, records.classes) == ("folder", ("günter", "b"))
+    assert records.made_with == {"size": 48, "fps": None, "jpeg_quality": 95}
+    assert list(records.videos) == [f"küche/{i}.avi" for i in range(3)]
+    train = records.split("train")
+    assert [video.video_id for video in train] == ["küche/2.avi", "küche/0.avi"]
+    assert [video.num_frames for video in train] == [3, 1]
+    assert [video.labels for video in train] == [(0,), (0,)]
+
+
+def test_every_record_is_read(folder):
+    records = Records(folder)
+    for video in records.videos.values():
+        parsed = schema.parse(records.read(video))
+        assert parsed[schema.VIDEO_ID].numpy().decode() == video.video_id
+        assert len(parsed[schema.FRAME_JPEG]) == video.num_frames
+        assert parsed[schema.VIDEO_NUM_FRAMES] == video.num_frames
+        assert tuple(parsed[schema.VIDEO_LABEL].numpy()) == video.labels
+        assert (parsed[schema.VIDEO_HEIGHT], parsed[schema.VIDEO_WIDTH]) == (16, 16)
+
+
+def test_threads_read_the_same(folder):
+    records = Records(folder)
+    entries = list(records.videos.values())
+    expected = [Records(folder).read(entry) for entry in entries]
+    found = {}
+
+    def read(number):
+        found[number] = [records.read(entry) for entry in entries]
+
+    threads = [threading.Thread(target=read, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(found[number] == expected for number in range(8))
+
+
+def test_unknown_split(folder):
+    message = rf"{named(folder)}: no split 'test'. Choose one of: train, val \(--split\)"
+    with pytest.raises(UsageError, match=message):
+        Records(folder).split("test")
+
+
+def test_empty_split(folder):
+    with pytest.raises(RecordError, match="the split 'val' holds no video"):
+        Records(folder).split("val")
+
+
+def test_missing_folder(tmp_path):
+    path = tmp_path / "none"
+    with pytest.raises(RecordError, match=rf"{named(path)}: no such folder of records"):
+        Records(path)
+
+
+def test_unfinished_folder(folder):
+    (folder / "dataset.json").unlink()
+    with pytest.raises(RecordError, match="no dataset.json in it, so these are no fin"):
+        Records(folder)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"name": "x"}', b"[1]", b"null", b"\xff\xfe"]
+)
+def test_damaged_description(content, folder):
+    (folder / "dataset.json").write_bytes(content)
+    with pytest.raises(RecordError, match=r"dataset\.json: damaged \("):
+        Records(folder)
+
+
+@pytest.mark.parametrize("field", ["name", "classes", "splits", "made_with", "shards"])
+def test_description_without_a_field(field, folder):
+    change(folder, **{field: None})
+    with pytest.raises(RecordError, match=rf"dataset\.json: damaged .*{field}"):
+        Records(folder)
+
+
+def test_other_schema_version(folder):
+    change(folder, schema_version=99)
+    with pytest.raises(RecordError, match="schema version 99; this vidzoo reads vers"):
+        Records(folder)
+
+
+def test_missing_shard(folder):
+    shard = folder / "shard-00001-of-00002.tfrecord"
+    shard.unlink()
+    with pytest.raises(RecordError, match=rf"{named(shard)}: the shard is missing"):
+        Records(folder)
+
+
+def test_extra_shard(folder):
+    extra = folder / "shard-00007-of-00008.tfrecord"
+    extra.touch()
+    with pytest.raises(RecordError, match=rf"{named(extra)}: not listed in dataset"):
+        Records(folder)
+
+
+def test_resized_shard(folder):
+    shard = folder / "shard-00000-of-00002.tfrecord"
+    size = shard.stat().st_size
+    shard.write_bytes(shard.read_bytes()[:-1])
+    message = rf"{named(shard)}: {size - 1} bytes; dataset.json says {size}\."
+    with pytest.raises(RecordError, match=message):
+        Records(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"video_id,shard\nx,y\n",
+        b"\xff\xfe\n",
+        b"video_id,shard,offset,bytes,num_frames,labels\nx,y,a,1,1,0\n",
+        b"video_id,shard,offset,bytes,num_frames,labels\nx,y\n",
+    ],
+)
+def test_damaged_list_of_videos(content, folder):
+    file = folder / "videos.csv"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(RecordError, match=r"videos\.csv: missing or damaged \("):
+        Records(folder)
+
+
+def test_list_of_videos_cut_at_a_line(folder):
+    """Then videos of a split are gone, which must not show up as a `KeyError`."""
+    file = folder / "videos.csv"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(RecordError, match=r"videos\.csv.*küche/2\.avi"):
+        Records(folder).split("train")
+
+
+def test_record_beyond_its_shard(folder):
+    file = folder / "videos.csv"
+    text = file.read_text(encoding="utf-8").replace(",12,", ",999999,", 1)
+    file.write_text(text, encoding="utf-8")
+    records = Records(folder)
+    message = "tfrecord: ends before the record of küche/0.avi. Run `vidzoo prepare`"
+    with pytest.raises(RecordError, match=message):
+        records.read(records.videos["küche/0.avi"])
+
+
+def test_record_in_an_unlisted_shard(folder):
+    file = folder / "videos.csv"
+    text = file.read_text(encoding="utf-8").replace("shard-00001", "shard-00009")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(RecordError, match="shard-00009"):
+        records = Records(folder)
+        records.read(records.videos["küche/2.avi"])
+
+
+def test_schema_keeps_equal_records_equal():
+    video = record("v", coordinate_frames(2, 16, 16), labels=(1, 0))
+    assert schema.encode(video) == schema.encode(video)
+    parsed = schema.parse(schema.encode(video))
+    assert list(parsed[schema.VIDEO_LABEL].numpy()) == [1, 0]
+    assert parsed[schema.VIDEO_FPS] == 25.0
