@@ -75,7 +75,9 @@ def test_threads_read_the_same(folder):
 
 
 def test_unknown_split(folder):
-    message = rf"{named(folder)}: no split 'test'. Choose one of: train, val \(--split\)"
+    message = (
+        rf"{named(folder)}: no split 'test'. Choose one of: train, val \(--split\)"
+    )
     with pytest.raises(UsageError, match=message):
         Records(folder).split("test")
 

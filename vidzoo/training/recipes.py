@@ -88,20 +88,21 @@ class Recipe:
 
 
 RECIPES = {
-    # A pretrained backbone on a small data set, on a small machine.
+    # A pretrained backbone on a small data set, on a small machine: features move
+    # little, the classifier fast. Chosen on a fifth of jhmdb10's training videos.
     "finetune": Recipe(
         phases=(
             Phase(
                 epochs=8,
-                learning_rate=3e-4,
+                learning_rate=1e-4,
                 schedule="cosine",
                 weight_decay=5e-4,
-                clip_norm=20.0,
-                head_multiplier=3.0,
+                clip_norm=5.0,
+                head_multiplier=30.0,
             ),
         ),
         batch_size=16,
-        dropout=0.5,
+        dropout=0.8,
         crop_scales=(1.0, 0.9375, 0.875),
     ),
     # A tiny backbone from random weights, where left and right are classes.

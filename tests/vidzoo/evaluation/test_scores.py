@@ -66,9 +66,7 @@ def test_no_clips():
 
 
 def test_scores_come_back(tmp_path):
-    scores = classify(
-        model, [batch(("x", 0, 1.0), ("ü", 2, 2.0))], CLASSES, "center"
-    )
+    scores = classify(model, [batch(("x", 0, 1.0), ("ü", 2, 2.0))], CLASSES, "center")
     scores.save(tmp_path / "s.npz")
     loaded = Scores.load(tmp_path / "s.npz")
     for name in ("video_ids", "labels", "logits", "classes"):

@@ -41,14 +41,21 @@ def batches(clip=CLIP, batch_size=4, num=40, classes=3):
     return lambda first_step, num_steps: made[first_step:num_steps]
 
 
-def one_step(run_folder, **phase):
+def one_step(run_folder, jit_compile=False, **phase):
     """The change of every trainable weight in one step of plain SGD at rate 0.1."""
     keras.utils.set_random_seed(3)
     model = toy_model()
     before = {v.path: np.array(v) for v in model.trainable_variables}
     settings = {"epochs": 1, "learning_rate": 0.1, "momentum": 0.0} | phase
     recipe = Recipe(phases=(Phase(**settings),), batch_size=4)
-    train(model, batches(), recipe, num_videos=4, run_folder=run_folder)
+    train(
+        model,
+        batches(),
+        recipe,
+        num_videos=4,
+        run_folder=run_folder,
+        jit_compile=jit_compile,
+    )
     return before, {
         v.path: np.array(v) - before[v.path] for v in model.trainable_variables
     }
@@ -225,7 +232,9 @@ def test_a_resumed_tsn_ends_at_the_same_bits(tmp_path):
             3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3), dropout=0.5
         )
         folder = tmp_path / folder
-        train(model, batches_from, recipe, num_videos=4, run_folder=folder, resume=resume)
+        train(
+            model, batches_from, recipe, num_videos=4, run_folder=folder, resume=resume
+        )
         return model
 
     whole = run("whole", made, seed=1)
@@ -233,6 +242,37 @@ def test_a_resumed_tsn_ends_at_the_same_bits(tmp_path):
         run("cut", interrupted(made, 3), seed=1)
     resumed = run("cut", made, seed=2, resume=True)
     assert_equal_weights(resumed, whole)
+
+
+def test_a_run_killed_while_saving_logs_each_epoch_once(tmp_path, monkeypatch):
+    recipe = RECIPE.replacing(batch_size=4)
+    options = {"num_videos": 8, "run_folder": tmp_path}
+    save = checkpoint.save
+
+    def killed(path, model, optimizer, state):
+        if state["epoch"] == 2:
+            raise Interrupted
+        save(path, model, optimizer, state)
+
+    monkeypatch.setattr(checkpoint, "save", killed)
+    as_in_a_new_process()
+    with pytest.raises(Interrupted):
+        train(toy_model(), batches(), recipe, **options)
+    monkeypatch.setattr(checkpoint, "save", save)
+    as_in_a_new_process()
+    train(toy_model(), batches(), recipe, **options, resume=True)
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_compiled_with_xla_takes_the_same_step(plain_step, tmp_path):
+    _, plain = plain_step
+    # Dropout draws from the same random state, compiled or not.
+    _, compiled = one_step(tmp_path, jit_compile=True)
+    for name in plain:
+        np.testing.assert_allclose(
+            compiled[name], plain[name], rtol=1e-3, atol=1e-5, err_msg=name
+        )
 
 
 def test_resuming_a_finished_run_restores_it(tmp_path):
@@ -254,7 +294,12 @@ def test_resuming_beyond_the_recipes_end_is_an_error(tmp_path):
     shorter = recipe.replacing(epochs=1)
     with pytest.raises(CheckpointError, match="epoch"):
         train(
-            toy_model(), batches(), shorter, num_videos=8, run_folder=tmp_path, resume=True
+            toy_model(),
+            batches(),
+            shorter,
+            num_videos=8,
+            run_folder=tmp_path,
+            resume=True,
         )
 
 
@@ -307,8 +352,9 @@ def test_checkpoint_fits_the_same_model_built_later_in_one_process(tmp_path):
 
 
 def test_checkpoint_of_another_model(tmp_path):
-    model, other = toy_model(), models.TSN(
-        3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3)
+    model, other = (
+        toy_model(),
+        models.TSN(3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3)),
     )
     path = tmp_path / "epoch-0001.npz"
     checkpoint.save(path, other, optimizer_of(other), {})

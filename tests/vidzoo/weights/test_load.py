@@ -209,7 +209,12 @@ def test_a_failed_load_leaves_the_model_as_it_was(damage, tsn_file, tmp_path):
     before = snapshot(model)
     with pytest.raises(WeightsError):
         load.assign_subnetworks(
-            model, weights_file, "tsn", "tiny", backbones.get("tiny").variant, ("image",)
+            model,
+            weights_file,
+            "tsn",
+            "tiny",
+            backbones.get("tiny").variant,
+            ("image",),
         )
     for was, now in zip(before, snapshot(model), strict=True):
         np.testing.assert_array_equal(was, now)

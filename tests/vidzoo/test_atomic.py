@@ -1,0 +1,33 @@
+"""Files are whole or as they were."""
+
+import os
+
+import pytest
+
+from vidzoo.atomic import replacing, write_text
+
+
+def test_writes_and_replaces(tmp_path):
+    for text in ("first", "sécond"):
+        write_text(tmp_path / "f.txt", text)
+        assert (tmp_path / "f.txt").read_text(encoding="utf-8") == text
+    assert os.listdir(tmp_path) == ["f.txt"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_leaves_what_was_there(error, tmp_path):
+    write_text(tmp_path / "f.txt", "old")
+    with pytest.raises(error), replacing(tmp_path / "f.txt") as file:
+        file.write(b"half of the ne")
+        raise error
+    assert (tmp_path / "f.txt").read_text() == "old"
+    assert os.listdir(tmp_path) == ["f.txt"]
+
+
+def test_permissions_are_the_users(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "f.txt", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f.txt").stat().st_mode & 0o777 == 0o640
