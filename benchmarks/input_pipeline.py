@@ -145,6 +145,9 @@ def _write_index(folder, shard, rows, size):
                 "sha256": hashlib.sha256(content).hexdigest(),
             }
         ],
+        "videos_csv_sha256": hashlib.sha256(
+            (folder / "videos.csv").read_bytes()
+        ).hexdigest(),
         "classes": ["class0", "class1"],
         "splits": {"train": [row["video_id"] for row in rows]},
     }

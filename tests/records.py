@@ -81,6 +81,9 @@ def write_records(folder, records, classes=("a", "b"), splits=None, per_shard=2)
         "name": "folder",
         "made_with": {"size": 48, "fps": None, "jpeg_quality": 95},
         "shards": shards,
+        "videos_csv_sha256": hashlib.sha256(
+            (folder / "videos.csv").read_bytes()
+        ).hexdigest(),
         "classes": list(classes),
         "splits": splits or {"train": [video.video_id for video in records]},
     }

@@ -6,7 +6,17 @@
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["errors", "evaluation", "export", "layers", "models", "training", "weights"]
+__all__ = [
+    "errors",
+    "evaluation",
+    "export",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "training",
+    "weights",
+]
 
 
 def __getattr__(name):

@@ -4,29 +4,24 @@ import keras
 from keras import ops
 
 
-def classification_loss(outputs, labels, loss_weights=None):
+def classification_loss(outputs, labels):
     """Mean softmax cross-entropy, of every classifier of a network.
 
     A network with several classifiers (a TDN's `image` and `difference`) is trained by
-    the weighted sum of one cross-entropy each; the averaged `logits`, its prediction,
+    the sum of one cross-entropy each; the averaged `logits`, its prediction,
     then have none of their own.
 
     Args:
         outputs: `(N, K)` logits, or a dictionary of them.
         labels: int `(N,)`.
-        loss_weights: output name -> factor; 1 where it is not named.
 
     Returns:
         A scalar.
     """
     if not isinstance(outputs, dict):
         return _cross_entropy(outputs, labels)
-    loss_weights = loss_weights or {}
     heads = [name for name in sorted(outputs) if name != "logits"]
-    return sum(
-        loss_weights.get(name, 1.0) * _cross_entropy(outputs[name], labels)
-        for name in heads
-    )
+    return sum(_cross_entropy(outputs[name], labels) for name in heads)
 
 
 def prediction(outputs):

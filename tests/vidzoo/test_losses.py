@@ -40,20 +40,6 @@ def test_two_classifiers_have_one_each_and_their_average_none():
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_loss_weights_are_factors():
-    image, difference = logits(), logits()
-    outputs = {"logits": logits(), "image": image, "difference": difference}
-    expected = cross_entropy(image) + 0.25 * cross_entropy(difference)
-    found = float(classification_loss(outputs, LABELS, {"difference": 0.25}))
-    assert found == pytest.approx(expected, rel=1e-5)
-
-
-def test_unknown_output_in_loss_weights():
-    outputs = {"logits": logits(), "image": logits(), "difference": logits()}
-    with pytest.raises(ValueError, match="imgae"):
-        classification_loss(outputs, LABELS, {"imgae": 2.0})
-
-
 def test_half_precision_logits_give_a_full_precision_loss():
     x = (logits() * 100).astype("float16")
     loss = classification_loss(tf.constant(x), LABELS)

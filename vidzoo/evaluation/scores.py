@@ -1,12 +1,12 @@
 """Scores of videos: computed over views, kept in one `.npz`, read by metrics."""
 
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from vidzoo.arrays import UnreadableError, read_npz
 from vidzoo.atomic import replacing
 from vidzoo.errors import RecordError, VidzooError
 from vidzoo.losses import prediction
@@ -50,9 +50,9 @@ class Scores:
             VidzooError: there is no such file, or it holds no scores.
         """
         try:
-            with np.load(Path(path), allow_pickle=False) as data:
-                fields = {name: data[name] for name in cls.__annotations__}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+            arrays = read_npz(Path(path))
+            fields = {name: arrays[name] for name in cls.__annotations__}
+        except (UnreadableError, KeyError) as error:
             raise VidzooError(
                 f"{path}: not a scores file ({error}). `vidzoo evaluate` writes them."
             ) from error
@@ -95,10 +95,10 @@ def classify(
         )
         for video_id, label, row in rows:
             video_id = video_id.decode()
-            if label >= row.shape[-1]:
+            if not 0 <= label < len(classes) or len(row) != len(classes):
                 raise RecordError(
-                    f"{video_id}: label {label}, but the model knows "
-                    f"{row.shape[-1]} classes. Evaluate on records with its classes."
+                    f"{video_id}: label {label} of {len(classes)} classes, but the "
+                    f"model knows {len(row)}. Evaluate on records with its classes."
                 )
             sums[video_id] = sums.get(video_id, 0.0) + row.astype(np.float64)
             counts[video_id] = counts.get(video_id, 0) + 1

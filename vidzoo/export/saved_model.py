@@ -31,8 +31,15 @@ def export_saved_model(model, classes, description: dict, out) -> None:
 
     Raises:
         VidzooError: `out` exists already.
+        ValueError: `classes` are not as many as the model's.
     """
-    out = Path(out)
+    out, classes = Path(out), list(classes)
+    num_outputs = prediction(model.output).shape[-1]
+    if len(classes) != num_outputs:
+        raise ValueError(
+            f"`classes` must name the model's {num_outputs} classes. "
+            f"Received: {len(classes)} names."
+        )
     if out.exists():
         raise VidzooError(f"{out}: exists already. Choose another folder or remove it.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +52,7 @@ def export_saved_model(model, classes, description: dict, out) -> None:
         return {"scores": tf.nn.softmax(logits(clip)["logits"])}
 
     def class_names():
-        return {"class_names": tf.constant(list(classes))}
+        return {"class_names": tf.constant(classes)}
 
     archive = keras.export.ExportArchive()
     archive.track(model)

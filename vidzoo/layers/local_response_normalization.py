@@ -17,13 +17,16 @@ def local_response_normalization(x, size: int = 5, alpha: float = 1e-4):
         alpha: strength.
 
     Returns:
-        Same shape as `x`.
+        Same shape and dtype as `x`; squares are taken in float32, since those of
+        ordinary activations overflow float16.
     """
     num_channels = x.shape[-1]
     half = size // 2
-    squares = ops.pad(ops.square(x), [(0, 0), (0, 0), (0, 0), (half, half)])
+    squares = ops.square(ops.cast(x, "float32"))
+    squares = ops.pad(squares, [(0, 0), (0, 0), (0, 0), (half, half)])
     energy = squares[..., :num_channels]
     for shift in range(1, size):
         energy = energy + squares[..., shift : shift + num_channels]
     base = 1.0 + (alpha / size) * energy
-    return x * ops.rsqrt(base * ops.sqrt(base))  # base ** -0.75
+    factor = ops.rsqrt(base * ops.sqrt(base))  # base ** -0.75
+    return x * ops.cast(factor, x.dtype)

@@ -25,7 +25,7 @@ def build(
     for stage in parts.stages.values():
         x = stage(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = layers.Dense(num_classes, name="head")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(image, logits, name=name or backbone)
     if weights_file is not None:
         load.assign_network(model, weights_file, backbone, parts.variant)

@@ -77,5 +77,8 @@ def segment_logits(x, num_frames, num_classes, dropout, name):
     x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     # A small start, as TSN's: pretrained features must not be shaken by a random head.
     start = keras.initializers.RandomNormal(stddev=0.001)
-    x = layers.Dense(num_classes, kernel_initializer=start, name=f"{name}_head")(x)
+    head = layers.Dense(
+        num_classes, kernel_initializer=start, dtype="float32", name=f"{name}_head"
+    )
+    x = head(x)  # in float32 whatever the policy: logits are compared
     return ops.mean(split_time(x, num_frames), axis=1)

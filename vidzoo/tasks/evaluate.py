@@ -65,6 +65,7 @@ def run(
     )
     forward = tf.function(lambda clip: model(clip, training=False), jit_compile=False)
     with Progress("evaluate", len(videos), "clips") as progress:
+        batches = clips.checked(batches, data)
         scores = classify(forward, batches, data.classes, protocol, progress.update)
     measured = metrics.summary(scores.logits, scores.labels)
     measured |= {"protocol": protocol, "split": split, "model": description["model"]}

@@ -101,7 +101,7 @@ def run(
     _claim(out, description, resume)
 
     def batches_from(first_step, num_steps):
-        return clips.training_batches(
+        batches = clips.training_batches(
             data,
             split,
             sampling=clips.Segments(num_segments),
@@ -112,6 +112,7 @@ def run(
             seed=seed,
             workers=workers,
         )
+        return clips.checked(batches, data)
 
     epochs = sum(phase.epochs for phase in chosen.phases)
     num_steps = epochs * training.epoch_length(num_videos, chosen)

@@ -1,11 +1,11 @@
 """Checkpoints: everything that training needs to go on, in one `.npz`, atomically."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from vidzoo.arrays import UnreadableError, read_npz
 from vidzoo.atomic import replacing
 from vidzoo.errors import CheckpointError
 
@@ -36,10 +36,9 @@ def restore(path: Path, model, optimizer) -> dict:
             then as they were.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        arrays = read_npz(path)
         state = json.loads(str(arrays.pop(_STATE)))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (UnreadableError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{path}: not a readable checkpoint ({error})."
         ) from error
@@ -69,7 +68,12 @@ def latest(folder: Path) -> Path | None:
 
 
 def _variables(model, optimizer):
-    named = {f"model/{i}/{v.path}": v for i, v in enumerate(model.variables)}
-    return named | {
-        f"optimizer/{i}/{v.path}": v for i, v in enumerate(optimizer.variables)
+    # By place and own name: Keras numbers paths anew for every model of a process.
+    return {
+        f"{owner}/{i}/{variable.name}": variable
+        for owner, variables in (
+            ("model", model.variables),
+            ("optimizer", optimizer.variables),
+        )
+        for i, variable in enumerate(variables)
     }

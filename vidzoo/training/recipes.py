@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine")
+CROPS = ("corner", "random")
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,14 @@ class Phase:
             raise ValueError(
                 f"`schedule` must be one of {SCHEDULES}. Received: {self.schedule}."
             )
-        if self.epochs < 1 or self.learning_rate <= 0:
+        if self.epochs < 1 or self.learning_rate <= 0 or self.warmup_epochs < 0:
             raise ValueError(
-                "`epochs` must be >= 1 and `learning_rate` > 0. "
-                f"Received: {self.epochs} and {self.learning_rate}."
+                "`epochs` must be >= 1, `learning_rate` > 0 and `warmup_epochs` >= 0. "
+                f"Received: {self.epochs}, {self.learning_rate} and "
+                f"{self.warmup_epochs}."
             )
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise ValueError(f"`clip_norm` must be > 0. Received: {self.clip_norm}.")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Recipe:
         crop: `"corner"` (TSN's corners and scales) or `"random"`.
         flip: whether clips are mirrored at random; wrong where left and right matter.
         crop_scales: for `"corner"`, of the stored frame's short side.
+
+    Raises:
+        ValueError: a value is unknown or out of range.
     """
 
     phases: tuple[Phase, ...]
@@ -74,6 +81,15 @@ class Recipe:
     crop: str = "corner"
     flip: bool = True
     crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.65625)
+
+    def __post_init__(self):
+        if self.crop not in CROPS:
+            raise ValueError(f"`crop` must be one of {CROPS}. Received: {self.crop}.")
+        if self.batch_size < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(
+                "`batch_size` must be >= 1 and `dropout` in [0, 1). "
+                f"Received: {self.batch_size} and {self.dropout}."
+            )
 
     def as_dict(self) -> dict:
         """JSON-ready."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from vidzoo.errors import VidzooError
+from vidzoo.atomic import write_text
+from vidzoo.errors import CheckpointError, VidzooError
 from vidzoo.losses import classification_loss, prediction
 from vidzoo.training import checkpoint, optimizer
 from vidzoo.training.recipes import Phase, Recipe
@@ -46,12 +47,19 @@ def train(
 
     Raises:
         VidzooError: the loss is no longer finite.
-        CheckpointError: the checkpoint to resume from is damaged or does not fit.
+        CheckpointError: the checkpoint to resume from is damaged, does not fit, or
+            lies beyond the recipe's end.
     """
     steps_per_epoch = epoch_length(num_videos, recipe)
     num_epochs = sum(phase.epochs for phase in recipe.phases)
     newest = checkpoint.latest(run_folder / "checkpoints") if resume else None
     done = _epoch_of(newest) if newest else 0
+    if done > num_epochs:
+        raise CheckpointError(
+            f"{newest}: is of epoch {done}, but the recipe ends after {num_epochs}. "
+            "Give the recipe of the first run."
+        )
+    _keep_lines(run_folder / "log.jsonl", done)
     batches = iter(batches_from(done * steps_per_epoch, num_epochs * steps_per_epoch))
     epoch = 0
     for phase in recipe.phases:
@@ -107,7 +115,7 @@ class PhaseRun:
                 if not np.isfinite(loss):
                     raise VidzooError(
                         f"the loss is {loss} in epoch {epoch}: training diverged. "
-                        "Lower --learning_rate; the last checkpoint is kept."
+                        "Lower the learning rate; the last checkpoint is kept."
                     )
                 if on_step:
                     note = f"epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.3f}"
@@ -140,6 +148,13 @@ class PhaseRun:
 
 def _epoch_of(file):
     return int(file.stem.removeprefix("epoch-"))
+
+
+def _keep_lines(path, num_epochs):
+    """Drops what a killed run logged of an epoch whose checkpoint it did not write."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_text(path, "".join(lines[:num_epochs]))
 
 
 def _append_line(path, values):

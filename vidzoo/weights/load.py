@@ -9,16 +9,18 @@ the backbone's names behind a prefix, e.g. `image_conv1/kernel`.
 import json
 import logging
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from vidzoo.arrays import UnreadableError, read_npz
 from vidzoo.atomic import replacing
 from vidzoo.errors import WeightsError
+from vidzoo.layers import Preprocess
 from vidzoo.weights import convert
+from vidzoo.weights.presets import PRESETS
 
 _HEADER = "__vidzoo__"
 _HEAD = "head"
@@ -55,15 +57,20 @@ def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
     """
     if path is None:
         return None
+    if str(path) in PRESETS:
+        preset = PRESETS[str(path)]
+        raise WeightsError(
+            f"{path}: presets are not downloaded yet. Fetch {preset.url}, save its "
+            "blobs under their names as a .npz, and give that file's path."
+        )
     path = Path(path)
     if not path.is_file():
         raise WeightsError(
             f"{path}: no such weights file. Give the path of a .npz file."
         )
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        arrays = read_npz(path)
+    except UnreadableError as error:
         raise WeightsError(
             f"{path}: not a readable .npz file ({error}). "
             "Give a file of named arrays, as `numpy.savez` writes it."
@@ -191,7 +198,7 @@ def assign_subnetworks(
 def _own_file(path, arrays):
     try:
         header = json.loads(str(arrays.pop(_HEADER)))
-        return WeightsFile(
+        weights_file = WeightsFile(
             path=path,
             network=header["network"],
             backbone=header["backbone"],
@@ -199,6 +206,8 @@ def _own_file(path, arrays):
             preprocess=header["preprocess"],
             arrays=arrays,
         )
+        Preprocess(**weights_file.preprocess)  # checks it
+        return weights_file
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: damaged header ({error!r}).") from error
 
@@ -223,6 +232,11 @@ def _assign(model, arrays, path, fresh_layers=()):
     found = {name: tuple(array.shape) for name, array in arrays.items()}
     if wanted != found:
         raise WeightsError(f"{path}: does not fit the model. {_differ(found, wanted)}")
+    strange = [name for name, array in arrays.items() if array.dtype.kind not in "fiu"]
+    if strange:
+        raise WeightsError(
+            f"{path}: {len(strange)} arrays do not hold numbers; first: {strange[0]}."
+        )
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise WeightsError(

@@ -1,7 +1,12 @@
 """Clips: which frames, which window of them, and batches of both."""
 
 from vidzoo_data.clips.augment import TSN_SCALES, CenterCrop, CornerCrop, RandomCrop
-from vidzoo_data.clips.pipeline import center_batches, center_clip, training_batches
+from vidzoo_data.clips.pipeline import (
+    center_batches,
+    center_clip,
+    checked,
+    training_batches,
+)
 from vidzoo_data.clips.sample import Segments
 
 __all__ = [
@@ -12,5 +17,6 @@ __all__ = [
     "Segments",
     "center_batches",
     "center_clip",
+    "checked",
     "training_batches",
 ]

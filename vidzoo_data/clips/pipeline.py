@@ -102,6 +102,21 @@ def center_clip(record: schema.VideoRecord, *, sampling: Segments, crop) -> tf.T
     return clip["rgb"][None]
 
 
+def checked(batches: tf.data.Dataset, records: Records):
+    """Yields `batches`, with TensorFlow's errors turned into ours.
+
+    Raises:
+        RecordError: a record or one of its JPEGs is damaged.
+    """
+    try:
+        yield from batches
+    except tf.errors.OpError as error:
+        raise RecordError(
+            f"{records.path}: a record cannot be read: {error.message.splitlines()[0]} "
+            "Remove the folder and run `vidzoo prepare` again."
+        ) from error
+
+
 def _batches(places, clip_at, sampling, frames, crop, batch_size, workers):
     def element(place):
         serialized, seed = tf.numpy_function(

@@ -34,7 +34,9 @@ class Segments:
 
     def centered(self, num_frames):
         """Frame numbers of the middle of each segment: int32 `(s, k)`."""
-        return self._frames(num_frames, tf.fill([self.num_segments], 0.5))
+        num_starts = self._num_starts(num_frames)
+        halves = 2 * tf.range(self.num_segments) + 1
+        return self._frames(num_frames, halves * num_starts // (2 * self.num_segments))
 
     def random(self, num_frames, seed):
         """Frame numbers of one random place in each segment: int32 `(s, k)`.
@@ -43,14 +45,19 @@ class Segments:
             num_frames: frames in the video, an integer or a scalar tensor.
             seed: int `(2,)`; the same seed gives the same frames.
         """
-        places = tf.random.stateless_uniform([self.num_segments], seed)
-        return self._frames(num_frames, places)
+        # Segment i holds the starts from i * n / s up to, without it, (i + 1) * n / s.
+        edges = tf.range(self.num_segments + 1) * self._num_starts(num_frames)
+        edges = -(-edges // self.num_segments)
+        lengths = edges[1:] - edges[:-1]
+        draws = tf.random.stateless_uniform([self.num_segments], seed)
+        places = tf.cast(draws * tf.cast(lengths, tf.float32), tf.int32)
+        return self._frames(num_frames, edges[:-1] + tf.minimum(places, lengths - 1))
 
-    def _frames(self, num_frames, places):
+    def _num_starts(self, num_frames):
+        """Frames at which a snippet can start, in the video looped if it is short."""
         num_frames = tf.cast(num_frames, tf.int32)
-        num_starts = tf.maximum(num_frames - self.snippet_length + 1, self.num_segments)
-        segment = tf.range(self.num_segments, dtype=tf.float32) + places
-        length = tf.cast(num_starts, tf.float32) / self.num_segments
-        starts = tf.minimum(tf.cast(segment * length, tf.int32), num_starts - 1)
+        return tf.maximum(num_frames - self.snippet_length + 1, self.num_segments)
+
+    def _frames(self, num_frames, starts):
         frames = starts[:, None] + tf.range(self.snippet_length)
-        return frames % num_frames
+        return frames % tf.cast(num_frames, tf.int32)

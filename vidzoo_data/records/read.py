@@ -6,6 +6,8 @@ videos, and training resumes at any step.
 """
 
 import csv
+import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,8 @@ from pathlib import Path
 
 from vidzoo.errors import RecordError, UsageError
 from vidzoo_data.records import schema
+
+_AGAIN = "Remove the folder and run `vidzoo prepare` again."
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,19 @@ class Records:
     def __init__(self, path):
         self.path = Path(path)
         described = self._read_description()
-        self.name: str = described["name"]
-        self.classes: Sequence[str] = tuple(described["classes"])
-        self.splits: Mapping[str, Sequence[str]] = described["splits"]
-        self.made_with: Mapping = described["made_with"]
-        self._check_shards(described["shards"])
-        self.videos = self._read_videos()
+        try:
+            self.name: str = described["name"]
+            self.classes: Sequence[str] = tuple(described["classes"])
+            self.splits: Mapping[str, Sequence[str]] = dict(described["splits"])
+            self.made_with: Mapping = dict(described["made_with"])
+            shards = {shard["file"]: shard["bytes"] for shard in described["shards"]}
+            videos_sha256 = described["videos_csv_sha256"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(
+                f"{self.path / 'dataset.json'}: damaged ({error!r}). {_AGAIN}"
+            ) from error
+        self._check_shards(shards)
+        self.videos = self._read_videos(videos_sha256)
         self._files: dict[str, int] = {}
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
@@ -79,7 +90,7 @@ class Records:
         if len(data) != entry.num_bytes:
             raise RecordError(
                 f"{self.path / entry.shard}: ends before the record of "
-                f"{entry.video_id}. Run `vidzoo prepare` again."
+                f"{entry.video_id}. {_AGAIN}"
             )
         return data
 
@@ -96,10 +107,10 @@ class Records:
                 "records. Run `vidzoo prepare SOURCE OUT`, or run it again."
             )
         try:
-            described = json.loads(file.read_text())
+            described = json.loads(file.read_text(encoding="utf-8"))
             version = described["schema_version"]
-        except (ValueError, KeyError) as error:
-            raise RecordError(f"{file}: damaged ({error!r}).") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"{file}: damaged ({error!r}). {_AGAIN}") from error
         if version != schema.SCHEMA_VERSION:
             raise RecordError(
                 f"{file}: schema version {version}; this vidzoo reads version "
@@ -107,30 +118,32 @@ class Records:
             )
         return described
 
-    def _check_shards(self, shards):
-        expected = {shard["file"]: shard["bytes"] for shard in shards}
+    def _check_shards(self, expected):
         found = {
             file.name: file.stat().st_size for file in self.path.glob("*.tfrecord")
         }
         for name in sorted(expected.keys() | found.keys()):
             if name not in found:
-                raise RecordError(f"{self.path / name}: the shard is missing.")
+                raise RecordError(f"{self.path / name}: the shard is missing. {_AGAIN}")
             if name not in expected:
                 raise RecordError(f"{self.path / name}: not listed in dataset.json.")
             if found[name] != expected[name]:
                 raise RecordError(
                     f"{self.path / name}: {found[name]} bytes; dataset.json says "
-                    f"{expected[name]}. Prepare the videos again."
+                    f"{expected[name]}. {_AGAIN}"
                 )
 
-    def _read_videos(self):
+    def _read_videos(self, sha256):
         file = self.path / "videos.csv"
-        try:
-            with file.open(newline="", encoding="utf-8") as lines:
-                rows = [_entry(row) for row in csv.DictReader(lines)]
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise RecordError(f"{file}: missing or damaged ({error!r}).") from error
-        return {row.video_id: row for row in rows}
+        if not file.is_file():
+            raise RecordError(f"{file}: missing. {_AGAIN}")
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise RecordError(
+                f"{file}: altered: its SHA-256 is not the one in dataset.json. {_AGAIN}"
+            )
+        rows = csv.DictReader(io.StringIO(content.decode(), newline=""))
+        return {row["video_id"]: _entry(row) for row in rows}
 
 
 def _entry(row):

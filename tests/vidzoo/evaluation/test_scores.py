@@ -55,7 +55,7 @@ def test_plain_logits_work_too():
 
 def test_label_beyond_the_classes():
     with pytest.raises(
-        RecordError, match="y: label 3, but the model knows 3 classes. Evaluate"
+        RecordError, match="y: label 3 of 3 classes, but the model knows 3. Evaluate"
     ):
         classify(model, [batch(("x", 0, 1.0), ("y", 3, 1.0))], CLASSES, "center")
 

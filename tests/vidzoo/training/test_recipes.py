@@ -12,8 +12,8 @@ from vidzoo.training import RECIPES, Phase, Recipe, epoch_length
     [
         ({"optimizer": "lion"}, r"`optimizer` .* \('sgd', 'adam'\)\. Received: lion"),
         ({"schedule": "poly"}, r"`schedule` .* 'cosine'\)\. Received: poly"),
-        ({"epochs": 0}, "`epochs` must be >= 1 .* Received: 0 and 0.1"),
-        ({"learning_rate": 0.0}, "`learning_rate` > 0. Received: 1 and 0.0"),
+        ({"epochs": 0}, "`epochs` must be >= 1, .* Received: 0, 0.1"),
+        ({"learning_rate": 0.0}, "`learning_rate` > 0 .* Received: 1, 0.0"),
         ({"clip_norm": 0.0}, "`clip_norm`"),
         ({"warmup_epochs": -1.0}, "`warmup_epochs`"),
     ],
