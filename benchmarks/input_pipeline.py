@@ -5,26 +5,20 @@ measured without the disk. Read `mean` beside `median`: a pipeline that works ah
 hand out its batches in bursts.
 """
 
-import csv
-import hashlib
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
 from benchmarks.timing import Workload
 from vidzoo_data import clips
-from vidzoo_data.records import schema
+from vidzoo_data.records import folder, schema
 from vidzoo_data.records.read import Records
 
 _NUM_VIDEOS = 8
 _NUM_FRAMES = 120
 _NUM_DIFFERENT_FRAMES = 8  # repeated to make a video
 _JPEG_QUALITY = 95  # as `prepare` writes
-_PAYLOAD_START = 12  # a TFRecord: length (8 bytes), its CRC (4), payload, its CRC (4)
-_PAYLOAD_END = 4
 
 
 def workload(
@@ -83,75 +77,38 @@ def workload(
     )
 
 
-def _synthetic_records(folder, frame_size, seed):
+def _synthetic_records(out, frame_size, seed):
     """Writes and opens records whose frames are an eighth larger than a clip's."""
     generator = np.random.default_rng(seed)
     size = max(16, frame_size * 8 // 7)  # 256 for 224
     height, width = size, size * 4 // 3
-    shard = "shard-00000-of-00001.tfrecord"
-    rows, offset = [], 0
-    with tf.io.TFRecordWriter(str(folder / shard)) as writer:
-        for number in range(_NUM_VIDEOS):
-            label = number % 2
-            name = f"class{label}/{number:03d}.avi"
+    name = folder.shard_name(0, 1)
+    ids = [f"class{i % 2}/{i:03d}.avi" for i in range(_NUM_VIDEOS)]
+    with folder.ShardWriter(out / name, name) as writer:
+        for number, video_id in enumerate(ids):
             jpegs = [
                 _texture(generator, height, width) for _ in range(_NUM_DIFFERENT_FRAMES)
             ]
             record = schema.VideoRecord(
-                video_id=name,
-                labels=[label],
+                video_id=video_id,
+                labels=[number % 2],
                 fps=25.0,
                 height=height,
                 width=width,
-                source=name,
+                source=video_id,
                 jpegs=[jpegs[i % len(jpegs)] for i in range(_NUM_FRAMES)],
             )
-            payload = schema.encode(record)
-            writer.write(payload)
-            row = {
-                "video_id": name,
-                "shard": shard,
-                "offset": offset + _PAYLOAD_START,
-                "bytes": len(payload),
-                "num_frames": _NUM_FRAMES,
-                "height": height,
-                "width": width,
-                "fps": record.fps,
-                "labels": label,
-            }
-            rows.append(row)
-            offset += _PAYLOAD_START + len(payload) + _PAYLOAD_END
-    _write_index(folder, folder / shard, rows, size)
-    return Records(folder)
-
-
-def _write_index(folder, shard, rows, size):
-    with (folder / "videos.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    (folder / "quarantine.csv").write_text("video_id,reason\n")
-    content = shard.read_bytes()
-    described = {
-        "schema_version": schema.SCHEMA_VERSION,
-        "name": "benchmark",
-        "made_with": {"size": size, "fps": None, "jpeg_quality": _JPEG_QUALITY},
-        "num_videos": len(rows),
-        "num_frames": sum(row["num_frames"] for row in rows),
-        "shards": [
-            {
-                "file": shard.name,
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-            }
-        ],
-        "videos_csv_sha256": hashlib.sha256(
-            (folder / "videos.csv").read_bytes()
-        ).hexdigest(),
-        "classes": ["class0", "class1"],
-        "splits": {"train": [row["video_id"] for row in rows]},
-    }
-    (folder / "dataset.json").write_text(json.dumps(described, indent=1))
+            writer.write(record)
+    folder.write_index(
+        out,
+        name="benchmark",
+        classes=["class0", "class1"],
+        splits={"train": ids},
+        made_with={"size": size, "fps": None, "jpeg_quality": _JPEG_QUALITY},
+        plan="",
+        shards=[folder.describe_shard(out / name, writer)],
+    )
+    return Records(out)
 
 
 def _texture(generator, height, width):

@@ -10,7 +10,6 @@ where it was when it is started again.
 
 import argparse
 import json
-import logging
 import sys
 from pathlib import Path
 
@@ -26,7 +25,9 @@ from sklearn.preprocessing import Normalizer
 from benchmarks import environment
 from vidzoo import metrics, models
 from vidzoo.atomic import write_text
+from vidzoo.errors import VideoError
 from vidzoo.progress import Progress
+from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, export, predict, prepare, run_folder, train
 from vidzoo_data import clips
 from vidzoo_data.records.read import Records
@@ -44,7 +45,7 @@ def main(argv=None) -> int:
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated (0,1,2)")
     parser.add_argument("--epochs", type=int, help="in place of the recipe's")
     args = parser.parse_args(argv)
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    show_vidzoo_logs_only()
 
     records = args.out / "records"
     prepare.run(args.videos, records, layout="csv", size=RECORD_SIZE)
@@ -106,7 +107,10 @@ def _predict_files(root, model, scores):
     answers = []
     with Progress("predict", len(scores.video_ids), "videos") as progress:
         for i, video_id in enumerate(scores.video_ids):
-            answers.append(classifier.predict(root / video_id).logits)
+            answer = classifier.predict(root / video_id)
+            if answer.error:
+                raise VideoError(answer.error)
+            answers.append(answer.logits)
             progress.update(i + 1)
     top3 = metrics.top_k_accuracy(np.stack(answers), scores.labels, 3)
     return top3, float(np.abs(np.stack(answers) - scores.logits).max())
@@ -162,7 +166,8 @@ def _show(results):
     table.add_row("mean", f"{mean:.3f}", "", "", f"{top3:.3f}")
     baseline = results["baseline_top1"]
     table.add_row("linear on frozen features", f"{baseline:.3f}", "", "", "")
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 100, markup=False)
+    console.print(table)
 
 
 if __name__ == "__main__":

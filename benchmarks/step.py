@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.timing import Workload
 from vidzoo.losses import classification_loss, prediction
+from vidzoo.training.recipes import RECIPES
 
 RECIPE = "finetune"
 
@@ -56,7 +57,6 @@ def infer(
 def _vidzoo_step(model, clip, label, jit_compile):
     import tensorflow as tf
 
-    from vidzoo.training import RECIPES
     from vidzoo.training.trainer import PhaseRun
 
     phase = RECIPES[RECIPE].phases[0]
@@ -93,7 +93,10 @@ class _Classifier(keras.Model):
 
 def _keras_step(model, clip, label, jit_compile):
     classifier = _Classifier(model.input, model.output, name=model.name)
-    optimizer = keras.optimizers.SGD(3e-4, momentum=0.9, global_clipnorm=20.0)
+    phase = RECIPES[RECIPE].phases[0]
+    optimizer = keras.optimizers.SGD(
+        phase.learning_rate, phase.momentum, global_clipnorm=phase.clip_norm
+    )
     classifier.compile(optimizer, jit_compile=jit_compile)
     # Its answer, the loss as a Python number, waits for the device.
     return _calling(classifier.train_on_batch, clip, label)

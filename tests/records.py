@@ -1,13 +1,11 @@
-"""Tiny records folders, written without `prepare`."""
+"""Tiny records folders, of given frames rather than of videos."""
 
-import csv
 import hashlib
-import json
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
+from vidzoo_data.records import folder as layout
 from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records
 
@@ -47,47 +45,20 @@ def write_records(folder, records, classes=("a", "b"), splits=None, per_shard=2)
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = [records[i : i + per_shard] for i in range(0, len(records), per_shard)]
-    shards, rows = [], []
+    shards = []
     for number, group in enumerate(groups):
-        file = folder / f"shard-{number:05d}-of-{len(groups):05d}.tfrecord"
-        end = 0
-        with tf.io.TFRecordWriter(str(file)) as writer:
+        name = layout.shard_name(number, len(groups))
+        with layout.ShardWriter(folder / name, name) as writer:
             for video in group:
-                payload = schema.encode(video)
-                writer.write(payload)
-                rows.append(
-                    {
-                        "video_id": video.video_id,
-                        "shard": file.name,
-                        "offset": end + 12,
-                        "bytes": len(payload),
-                        "num_frames": len(video.jpegs),
-                        "height": video.height,
-                        "width": video.width,
-                        "fps": video.fps,
-                        "labels": " ".join(map(str, video.labels)),
-                    }
-                )
-                end += 12 + len(payload) + 4
-        data = file.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        shards.append({"file": file.name, "bytes": len(data), "sha256": digest})
-    with (folder / "videos.csv").open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    described = {
-        "schema_version": schema.SCHEMA_VERSION,
-        "name": "folder",
-        "made_with": {"size": 48, "fps": None, "jpeg_quality": 95},
-        "shards": shards,
-        "videos_csv_sha256": hashlib.sha256(
-            (folder / "videos.csv").read_bytes()
-        ).hexdigest(),
-        "classes": list(classes),
-        "splits": splits or {"train": [video.video_id for video in records]},
-    }
-    (folder / "dataset.json").write_text(
-        json.dumps(described, ensure_ascii=False), encoding="utf-8"
+                writer.write(video)
+        shards.append(layout.describe_shard(folder / name, writer))
+    layout.write_index(
+        folder,
+        name="folder",
+        classes=classes,
+        splits=splits or {"train": [video.video_id for video in records]},
+        made_with={"size": 48, "fps": None, "jpeg_quality": 95},
+        plan=hashlib.sha256(repr((classes, splits, shards)).encode()).hexdigest(),
+        shards=shards,
     )
     return Records(folder)

@@ -7,7 +7,6 @@ inputs were skipped; 130 interrupted; 143 stopped by SIGTERM.
 
 import argparse
 import importlib
-import logging
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from absl import app
 from absl.flags import argparse_flags
 
 from vidzoo.errors import UsageError, VidzooError
-from vidzoo.quiet import without_greetings
+from vidzoo.quiet import show_vidzoo_logs_only, without_greetings
 
 DONE, FAILED, USAGE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
@@ -46,7 +45,7 @@ def _parse(argv):
 
 
 def _run(args):
-    _say_what_vidzoo_logs()
+    show_vidzoo_logs_only()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with without_greetings():
@@ -57,7 +56,7 @@ def _run(args):
             raise
         code = _say(
             f"vidzoo {args.verb}: {error.name} is not installed. "
-            "Run: pip install 'vidzoo[cpu]', or 'vidzoo[gpu]' for CUDA.",
+            "In vidzoo's checkout run: pip install '.[cpu]', or '.[gpu]' for CUDA.",
             FAILED,
         )
     except UsageError as error:
@@ -68,19 +67,18 @@ def _run(args):
         # Whoever read our output (head, less) has gone; nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        code = _say(
+            f"vidzoo {args.verb}: {error.filename}: {error.strerror}. "
+            "Choose a place that can be read and written.",
+            FAILED,
+        )
     except KeyboardInterrupt:
         code = _say(f"vidzoo {args.verb}: interrupted", INTERRUPTED)
     sys.stdout.flush()
     return code
-
-
-def _say_what_vidzoo_logs():
-    log = logging.getLogger("vidzoo")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
 
 
 def _say(message, code):
@@ -142,10 +140,9 @@ def _prepare(verbs):
     verb.add_argument(
         "--test_fraction",
         type=float,
-        default=0.2,
         help="folder without train/ and test/: share of videos to test on (0.2)",
     )
-    verb.add_argument("--seed", type=int, default=0, help="of that split (0)")
+    verb.add_argument("--seed", type=int, help="of that split (0)")
     verb.add_argument("--workers", type=int, help="processes (one per core)")
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
     verb.set_defaults(function=_run_prepare)
@@ -184,7 +181,10 @@ def _train(verbs):
         help="resnet18, resnet34, resnet50 (the default), googlenet or tiny",
     )
     verb.add_argument("--weights", help="initial weights, a .npz file")
-    verb.add_argument("--recipe", default="finetune", help="finetune or motion-shapes")
+    verb.add_argument(
+        "--recipe",
+        help="finetune (default with --weights), scratch (without), motion-shapes",
+    )
     verb.add_argument("--split", default="train", help="videos to train on (train)")
     verb.add_argument("--num_segments", type=_count, default=3, help="snippets (3)")
     verb.add_argument(
@@ -192,7 +192,11 @@ def _train(verbs):
     )
     verb.add_argument("--epochs", type=_count, help="in place of the recipe's")
     verb.add_argument("--batch_size", type=_count, help="in place of the recipe's")
-    verb.add_argument("--learning_rate", type=float, help="in place of the recipe's")
+    verb.add_argument(
+        "--learning_rate",
+        type=float,
+        help="in place of the recipe's; finetune's classifiers learn 30 times as fast",
+    )
     verb.add_argument("--dropout", type=float, help="in place of the recipe's")
     verb.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     verb.add_argument("--workers", type=_count, help="clips decoded at once")
@@ -304,7 +308,7 @@ def _size(text):
 
 
 def _count(text):
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
     return number

@@ -1,8 +1,23 @@
-"""Imports without the greetings that native libraries print."""
+"""What the user sees on stderr: vidzoo's own messages, not those of libraries."""
 
 import contextlib
+import logging
 import os
 import sys
+
+from absl import logging as absl_logging
+
+
+def show_vidzoo_logs_only() -> None:
+    """Sends vidzoo's messages to stderr, plainly, and other libraries' errors alone."""
+    log = logging.getLogger("vidzoo")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager

@@ -8,15 +8,10 @@ import os
 import struct
 from collections.abc import Iterator
 
-# FFmpeg's and OpenCV's own messages are silenced: a damaged file is reported once,
-# by us. FFmpeg's level is read when the first video is opened, OpenCV's on import.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+import cv2
+import numpy as np
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-
-from vidzoo.errors import VideoError  # noqa: E402
+from vidzoo.errors import VideoError
 
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what a writer that cannot seek back leaves
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vidzoo.errors import RecordError
-from vidzoo_data import atomic, sources
-from vidzoo_data.records import encode, parallel, schema, write
+from vidzoo.errors import RecordError, VideoError
+from vidzoo_data import atomic, parallel, sources
+from vidzoo_data.records import encode, schema, write
 
 REPOSITORY = Path(write.__file__).parents[2]
 OPTIONS = {"size": 32, "videos_per_shard": 3, "workers": 1}
@@ -197,6 +197,20 @@ def test_three_broken_among_twenty(broken, tmp_path):
     assert write.prepare(source, tmp_path, **OPTIONS) == summary
 
 
+@pytest.mark.slow
+def test_real_clips_with_wrong_headers_are_all_kept(shared_data, tmp_path):
+    source = sources.read("csv", shared_data / "clips" / "jhmdb10" / "split1.csv")
+    summary = write.prepare(source, tmp_path / "records", size=32, workers=2)
+    assert summary.num_videos == summary.num_short == 314
+    assert summary.quarantined == ()
+
+
+def test_video_too_long_for_a_record_is_quarantined(videos, monkeypatch):
+    monkeypatch.setattr(encode, "MAX_RECORD_BYTES", 900)
+    with pytest.raises(VideoError, match=r"too long to store as one record: \d frames"):
+        encode.encode_video(videos / "a" / "00.avi", size=32)
+
+
 def test_short_video_is_counted_and_kept(tmp_path):
     path = make_video(tmp_path / "videos" / "a" / "1.avi", num_frames=6)
     make_video(tmp_path / "videos" / "b" / "2.avi")
@@ -261,7 +275,7 @@ def test_crashed_video_is_quarantined(source, tmp_path, monkeypatch):
 
 def test_workers_load_no_tensorflow():
     code = (
-        "import sys; import vidzoo_data.records.encode, vidzoo_data.records.parallel; "
+        "import sys; import vidzoo_data.records.encode, vidzoo_data.parallel; "
         "sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)

@@ -30,6 +30,11 @@ def test_unknown_layout_and_options():
     for option in ("root", "splits_dir", "classes"):
         with pytest.raises(UsageError, match=f"`--{option}` is not an option of the"):
             sources.read("folder", "somewhere", **{option: "x"})
+    for option, value in {"test_fraction": 0.3, "seed": 1}.items():
+        with pytest.raises(UsageError, match=f"`--{option}` is not an option of the"):
+            sources.read("csv", "somewhere", **{option: value})
+    with pytest.raises(UsageError, match="`--allow_missing` is not an option of the"):
+        sources.read("folder", "somewhere", allow_missing=True)
 
 
 # Folder of class folders
@@ -78,7 +83,7 @@ def test_drawn_split_is_stratified_and_seeded(tmp_path):
     touch(tmp_path, "b/new.avi")  # may swap one video of its class
     assert len(set(draw(test_fraction=0.25)["test"]) ^ set(first["test"])) <= 2
     for fraction in (0, 1, -0.5):
-        with pytest.raises(ValueError, match="`test_fraction` must be above 0 and bel"):
+        with pytest.raises(UsageError, match="`--test_fraction` must be above 0 and b"):
             draw(test_fraction=fraction)
 
 
@@ -97,6 +102,19 @@ def test_folder_with_splits(tmp_path):
         f"1 video under {tmp_path} outside class folders",
         f"1 file under {tmp_path} ignored, not videos: 1 .txt",
     )
+
+
+def test_folder_with_train_and_val(tmp_path):
+    names = [f"{split}/{c}/1.avi" for split in ("train", "val") for c in "ab"]
+    source = sources.read("folder", touch(tmp_path, *names))
+    assert source.classes == ("a", "b")
+    assert source.splits == {"train": tuple(names[:2]), "val": tuple(names[2:])}
+    assert source.notes == ()
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path):
+    source = sources.read("folder", touch(tmp_path, "test/1.avi", "play/2.avi"))
+    assert source.classes == ("play", "test")
 
 
 def test_folder_follows_links_but_not_in_circles(tmp_path):
@@ -122,6 +140,14 @@ def test_folder_follows_links_but_not_in_circles(tmp_path):
         (
             ["train/a/1.avi", "test/a/2.avi", "valid/a/3.avi"],
             "the folder valid holds videos and stands beside train and test",
+        ),
+        (
+            ["train/a/1.avi", "train/b/1.avi"],
+            "the folder train holds class folders, such as a, but there is no split",
+        ),
+        (
+            ["train/a/1.avi", "train/b/1.avi", "dancing/1.avi"],
+            "the folder train holds class folders, such as a, but there is no split",
         ),
     ],
 )

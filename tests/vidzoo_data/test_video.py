@@ -196,7 +196,8 @@ def test_nothing_is_printed_for_broken_files(tmp_path):
     noisy[3000:5000] = np.random.default_rng(0).bytes(2000)
     (tmp_path / "noisy.avi").write_bytes(noisy)
     code = (
-        "import sys; from vidzoo_data import video\n"
+        "import sys; from vidzoo_data.records import encode\n"  # imports cv2 first
+        "from vidzoo_data import video\n"
         "for path in sys.argv[1:]:\n"
         "  try: list(video.Decoded(path))\n"
         "  except video.VideoError: pass"

@@ -31,7 +31,13 @@ _INCEPTIONS = {
 }
 
 
-def GoogLeNet(num_classes: int = 1000, **kwargs) -> keras.Model:
+def GoogLeNet(
+    num_classes: int = 1000,
+    *,
+    image_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: str | None = None,
+    name: str = "googlenet",
+) -> keras.Model:
     """Builds GoogLeNet: `(N, H, W, 3)` images to `(N, K)` logits.
 
     The two auxiliary classifiers, which serve training from scratch alone, are left
@@ -39,8 +45,9 @@ def GoogLeNet(num_classes: int = 1000, **kwargs) -> keras.Model:
 
     Args:
         num_classes: K.
-        **kwargs: `image_shape`, `(224, 224, 3)` unless told; `weights`, None or the
-            path of a weights file; `name`.
+        image_shape: `(H, W, 3)`, any size.
+        weights: None, or the path of a weights file of this network.
+        name: the model's name.
 
     Returns:
         A model on RGB pixels 0..255.
@@ -50,7 +57,7 @@ def GoogLeNet(num_classes: int = 1000, **kwargs) -> keras.Model:
     """
     from vidzoo.models import image_classifier
 
-    return image_classifier.build("googlenet", num_classes, **kwargs)
+    return image_classifier.build("googlenet", num_classes, image_shape, weights, name)
 
 
 def stages() -> dict:

@@ -11,10 +11,9 @@ from vidzoo.weights import load
 def build(
     backbone: str,
     num_classes: int,
-    *,
-    image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
-    name: str | None = None,
+    image_shape: tuple[int, int, int],
+    weights: str | None,
+    name: str,
 ) -> keras.Model:
     """Builds `(N, H, W, C)` images to `(N, K)` logits on a backbone by name."""
     parts = backbones.get(backbone)
@@ -26,7 +25,7 @@ def build(
         x = stage(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
-    model = keras.Model(image, logits, name=name or backbone)
+    model = keras.Model(image, logits, name=name)
     if weights_file is not None:
         load.assign_network(model, weights_file, backbone, parts.variant)
     return model

@@ -23,23 +23,46 @@ _DEPTHS = {
 }
 
 
-def ResNet18(num_classes: int = 1000, **kwargs) -> keras.Model:
+def ResNet18(
+    num_classes: int = 1000,
+    *,
+    image_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: str | None = None,
+    name: str = "resnet18",
+) -> keras.Model:
     """Builds ResNet-18: see `ResNet50`."""
-    return _classifier("resnet18", num_classes, **kwargs)
+    from vidzoo.models import image_classifier
+
+    return image_classifier.build("resnet18", num_classes, image_shape, weights, name)
 
 
-def ResNet34(num_classes: int = 1000, **kwargs) -> keras.Model:
+def ResNet34(
+    num_classes: int = 1000,
+    *,
+    image_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: str | None = None,
+    name: str = "resnet34",
+) -> keras.Model:
     """Builds ResNet-34: see `ResNet50`."""
-    return _classifier("resnet34", num_classes, **kwargs)
+    from vidzoo.models import image_classifier
+
+    return image_classifier.build("resnet34", num_classes, image_shape, weights, name)
 
 
-def ResNet50(num_classes: int = 1000, **kwargs) -> keras.Model:
+def ResNet50(
+    num_classes: int = 1000,
+    *,
+    image_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: str | None = None,
+    name: str = "resnet50",
+) -> keras.Model:
     """Builds ResNet-50 v1.5: `(N, H, W, 3)` images to `(N, K)` logits.
 
     Args:
         num_classes: K.
-        **kwargs: `image_shape`, `(224, 224, 3)` unless told; `weights`, None or the
-            path of a weights file; `name`.
+        image_shape: `(H, W, 3)`, any size.
+        weights: None, or the path of a weights file of this network.
+        name: the model's name.
 
     Returns:
         A model on RGB pixels 0..255.
@@ -47,7 +70,9 @@ def ResNet50(num_classes: int = 1000, **kwargs) -> keras.Model:
     Raises:
         WeightsError: the weights are of another network, variant or K.
     """
-    return _classifier("resnet50", num_classes, **kwargs)
+    from vidzoo.models import image_classifier
+
+    return image_classifier.build("resnet50", num_classes, image_shape, weights, name)
 
 
 def stages(depth: int) -> dict:
@@ -73,12 +98,6 @@ def stage(block, name, filters, count, strides):
         return x
 
     return apply
-
-
-def _classifier(backbone, num_classes, **kwargs):
-    from vidzoo.models import image_classifier
-
-    return image_classifier.build(backbone, num_classes, **kwargs)
 
 
 def _stem(x, prefix=""):

@@ -17,6 +17,8 @@ def TDN(
     num_classes: int,
     *,
     num_segments: int = 3,
+    difference_layers: tuple[str, ...] | None = None,
+    difference_merge: str = "sum",
     backbone: str = "resnet50",
     frame_shape: tuple[int, int, int] = (224, 224, 3),
     dropout: float = 0.8,
@@ -34,6 +36,13 @@ def TDN(
     Args:
         num_classes: K.
         num_segments: T >= 2, snippets in a clip, one per equal segment of the video.
+        difference_layers: where differences enter: the first of `"input"` and the
+            backbone's stages but the last (Table 5.4); None for all of them.
+        difference_merge: how a difference v joins the difference subnetwork's map d:
+            `"sum"`, d + v; `"conv"`, d plus a 1x1 convolution of v; `"gate"`,
+            g d + (1 - g) v with g the sigmoid of a 1x1 convolution of both. The source
+            tried the last two without a difference in accuracy and gives no formula
+            for the gate; this one is ours.
         backbone: a key of `vidzoo.models.backbones.BACKBONES`.
         frame_shape: `(H, W, C)` of a snippet; k stacked RGB images have C = 3k.
         dropout: rate before both classifiers.
@@ -49,7 +58,8 @@ def TDN(
         cross-entropy of their own (our decision: the source does not say).
 
     Raises:
-        ValueError: `backbone` is unknown or `num_segments` is below 2.
+        ValueError: `backbone` or `difference_merge` is unknown, `num_segments` is
+            below 2, or `difference_layers` is no such prefix.
         WeightsError: the weights are of another network, variant or K.
     """
     parts = backbones.get(backbone)
@@ -58,17 +68,32 @@ def TDN(
             "`num_segments` must be >= 2: a TDN sees the differences of snippets. "
             f"Received: {num_segments}."
         )
+    *inner_stages, last_stage = parts.stages
+    choices = ("input", *inner_stages)
+    layer_names = choices if difference_layers is None else tuple(difference_layers)
+    if not layer_names or layer_names != choices[: len(layer_names)]:
+        raise ValueError(
+            f"`difference_layers` must be one or more of the first of {choices}. "
+            f"Received: {difference_layers}."
+        )
+    if difference_merge not in MERGES:
+        raise ValueError(
+            f"`difference_merge` must be one of {tuple(MERGES)}. "
+            f"Received: {difference_merge!r}."
+        )
+    merge = MERGES[difference_merge]
     weights_file = load.open_weights(weights)
     settings = load.preprocess_settings(weights_file, parts.preprocess)
 
     clip = keras.Input((num_segments, *frame_shape), name="clip")
     x = merge_time(Preprocess(**settings, name="preprocess")(clip))
     d = temporal_difference(x, num_segments, "input_motion")
-    *inner_stages, last_stage = parts.stages
     for stage in inner_stages:
         x = parts.stages[stage](x, "image_")
         d = parts.stages[stage](d, "difference_")
-        d = d + temporal_difference(x, num_segments, f"{stage}_motion")
+        if stage in layer_names:
+            v = temporal_difference(x, num_segments, f"{stage}_motion")
+            d = merge(d, v, f"{stage}_merge")
     x = parts.stages[last_stage](x, "image_")
     d = parts.stages[last_stage](d, "difference_")
 
@@ -98,3 +123,21 @@ def temporal_difference(x, num_frames, name):
     """
     x = split_time(x, num_frames)
     return merge_time(layers.Subtract(name=name)([x[:, 1:], x[:, :-1]]))
+
+
+def _sum(d, v, name):
+    del name
+    return d + v
+
+
+def _convolve(d, v, name):
+    return d + layers.Conv2D(v.shape[-1], 1, name=name)(v)
+
+
+def _gate(d, v, name):
+    both = layers.Concatenate(name=f"{name}_both")([d, v])
+    gate = layers.Conv2D(v.shape[-1], 1, activation="sigmoid", name=name)(both)
+    return gate * d + (1 - gate) * v
+
+
+MERGES = {"sum": _sum, "conv": _convolve, "gate": _gate}

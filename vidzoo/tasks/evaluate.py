@@ -44,8 +44,9 @@ def run(
         The scores, and the metrics by name.
 
     Raises:
-        UsageError: protocol or split is unknown.
-        RecordError: the records' classes are not the run's.
+        UsageError: protocol or split is unknown, or `out` is no `.npz`.
+        RecordError: the records have other classes, or were made with another size,
+            rate or quality, than those that the run was trained on.
         CheckpointError: `run` is no finished run.
     """
     if protocol not in PROTOCOLS:
@@ -54,7 +55,12 @@ def run(
     data = Records(records)
     videos = data.split(split)
     model, description = run_folder.load_trained(run)
-    _check_classes(data, description)
+    _check_records(data, description)
+    file = Path(out) if out else Path(run) / f"scores-{split}-{protocol}.npz"
+    if file.suffix != ".npz" or not file.parent.is_dir():
+        raise UsageError(
+            f"--out is {file}; give the name of a .npz file in a folder that exists."
+        )
     batches = clips.center_batches(
         data,
         split,
@@ -63,19 +69,31 @@ def run(
         batch_size=batch_size,
         workers=workers,
     )
-    forward = tf.function(lambda clip: model(clip, training=False), jit_compile=False)
+    clip = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8)
+    forward = tf.function(
+        lambda clip: model(clip, training=False),
+        input_signature=[clip],  # or the last batch, a smaller one, traces once more
+        jit_compile=False,
+    )
     with Progress("evaluate", len(videos), "clips") as progress:
         batches = clips.checked(batches, data)
         scores = classify(forward, batches, data.classes, protocol, progress.update)
     measured = metrics.summary(scores.logits, scores.labels)
     measured |= {"protocol": protocol, "split": split, "model": description["model"]}
-    file = Path(out) if out else Path(run) / f"scores-{split}-{protocol}.npz"
     scores.save(file)
     write_text(file.with_suffix(".json"), json.dumps(measured, indent=1) + "\n")
     return scores, measured
 
 
-def _check_classes(data, description):
+def _check_records(data, description):
+    """Checks that the records are like those of training, as `predict` makes them."""
+    made, trained = data.made_with, description["data"]["made_with"]
+    for name in ("size", "fps", "jpeg_quality"):
+        if made.get(name) != trained[name]:
+            raise RecordError(
+                f"{data.path}: made with {name} {made.get(name)}, the run was trained "
+                f"with {trained[name]}. Prepare the videos as for training."
+            )
     ours, theirs = description["classes"], list(data.classes)
     if ours != theirs:
         differing = [name for name in theirs if name not in ours] or theirs

@@ -41,22 +41,21 @@ def run(
         SourceError: the data set is not laid out as `layout` says.
         RecordError: `out` cannot be used, or no video could be decoded.
     """
+    settings = {"size": size, "fps": fps, "quality": quality, "workers": workers}
+    try:
+        write.check_arguments(**settings)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     data = sources.read(layout, source, **options)
     for note in data.notes:
         _log.info(note)
     splits = ", ".join(f"{name} {len(ids)}" for name, ids in data.splits.items())
     count = len(data.videos)
     _log.info("%d videos of %d classes: %s", count, len(data.classes), splits)
-    try:
-        with Progress("prepare", count, "videos") as progress:
-            return write.prepare(
-                data,
-                out,
-                size=size,
-                fps=fps,
-                quality=quality,
-                workers=workers,
-                on_progress=lambda done, total: progress.update(done),
-            )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    with Progress("prepare", count, "videos") as progress:
+        return write.prepare(
+            data,
+            out,
+            **settings,
+            on_progress=lambda done, total: progress.update(done),
+        )

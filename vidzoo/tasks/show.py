@@ -61,7 +61,8 @@ def predictions(answers, *, as_json: bool) -> None:
         if "error" in answer:
             sys.stderr.write(f"vidzoo predict: {answer['error']}\n")
             continue
-        table = Table(title=answer["video"], title_justify="left")
+        _lines([answer["video"]])  # no table title: that would wrap a long path
+        table = Table()
         table.add_column("class")
         table.add_column("score", justify="right")
         for row in answer["top"]:
@@ -110,4 +111,5 @@ def _lines(lines):
 
 def _console():
     width = None if sys.stdout.isatty() else 120
-    return Console(file=sys.stdout, width=width)
+    # No markup: file names may hold brackets.
+    return Console(file=sys.stdout, width=width, markup=False, highlight=False)

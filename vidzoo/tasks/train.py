@@ -1,5 +1,6 @@
 """`vidzoo train RECORDS --model=… --out=RUN`: records to a trained run folder."""
 
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 import vidzoo
 from vidzoo import training
+from vidzoo.atomic import remove_leftovers
 from vidzoo.errors import CheckpointError, RecordError, UsageError
 from vidzoo.progress import Progress
 from vidzoo.tasks import run_folder
@@ -17,6 +19,17 @@ from vidzoo_data import clips
 from vidzoo_data.records.read import Records
 
 _log = logging.getLogger("vidzoo")
+# What a resumed run must have in common with the run it goes on with.
+_FIXED = (
+    "model",
+    "arguments",
+    "classes",
+    "initial_weights",
+    "recipe",
+    "split",
+    "seed",
+    "data",
+)
 
 
 def run(
@@ -25,7 +38,7 @@ def run(
     *,
     model: str,
     backbone: str = "resnet50",
-    recipe: str = "finetune",
+    recipe: str | None = None,
     changes: dict | None = None,
     num_segments: int = 3,
     frame_size: int = 224,
@@ -44,7 +57,8 @@ def run(
             the end, `weights.npz`.
         model: `"tsn"` or `"tdn"`.
         backbone: a backbone's name.
-        recipe: a key of `vidzoo.training.RECIPES`.
+        recipe: a key of `vidzoo.training.RECIPES`; `"finetune"` by default with
+            initial weights, else `"scratch"`.
         changes: values that replace the recipe's, e.g. `{"epochs": 4}`.
         num_segments: T, snippets in a clip.
         frame_size: height and width of a clip's frames, in pixels.
@@ -61,6 +75,7 @@ def run(
         WeightsError: the initial weights do not fit.
         CheckpointError: `out` holds another run, or one that must be resumed.
     """
+    recipe = recipe or ("finetune" if weights else "scratch")
     if recipe not in training.RECIPES:
         known = ", ".join(training.RECIPES)
         raise UsageError(f"no recipe '{recipe}'. Choose one of: {known} (--recipe).")
@@ -70,11 +85,18 @@ def run(
         raise UsageError(str(error)) from error
     data = Records(records)
     num_videos = len(data.split(split))
+    if recipe == "finetune" and weights is None:
+        _log.warning(
+            "warning: the recipe finetune without --weights hardly moves random "
+            "weights; consider --recipe=scratch"
+        )
     if len(data.classes) < 2:
         raise RecordError(
             f"{data.path}: one class only ({data.classes[0]}). "
             "A classifier needs videos of two classes or more."
         )
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed is {seed}; give a number from 0 to 4294967295.")
     keras.utils.set_random_seed(seed)
     arguments = {
         "num_classes": len(data.classes),
@@ -89,12 +111,16 @@ def run(
         "model": model,
         "arguments": arguments,
         "classes": list(data.classes),
-        "initial_weights": Path(weights).name if weights else None,
+        "initial_weights": _fingerprint(weights),
         "recipe": {"name": recipe} | chosen.as_dict(),
         "split": split,
         "seed": seed,
         "jit_compile": jit_compile,
-        "data": {"source": data.name, "made_with": dict(data.made_with)},
+        "data": {
+            "source": data.name,
+            "plan": data.plan,
+            "made_with": dict(data.made_with),
+        },
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
     out = Path(out)
@@ -152,17 +178,32 @@ def _claim(out, description, resume):
             )
         there = run_folder.read_description(out)
         ours = json.loads(json.dumps(description))
-        for name in ("model", "arguments", "classes", "recipe", "split", "seed"):
+        for name in _FIXED:
             if there.get(name) != ours[name]:
                 raise CheckpointError(
-                    f"{out}: its run has another {name}: {there.get(name)}, not "
-                    f"{ours[name]}. Give the flags of the first run, or another --out."
+                    f"{out}: its run has another {name.replace('_', ' ')}: "
+                    f"{there.get(name)}, not {ours[name]}. Give the flags of the first "
+                    "run, or another --out."
                 )
         return
-    if out.exists() and any(out.iterdir()):
-        raise CheckpointError(f"{out}: not empty, and no run folder. Choose another.")
+    if resume:
+        _log.info("%s: nothing to resume there; a new run begins", out)
+    if out.is_file():
+        raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
+    if any(out.iterdir()):
+        raise CheckpointError(f"{out}: not empty, and no run folder. Choose another.")
     run_folder.write_description(out, description)
+
+
+def _fingerprint(weights):
+    """Name and SHA-256 of the initial weights; None without any."""
+    if weights is None:
+        return None
+    with open(weights, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": Path(weights).name, "sha256": digest}
 
 
 def _crop(recipe, frame_size):

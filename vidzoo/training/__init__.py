@@ -1,6 +1,16 @@
-"""Training: recipes, the loop that runs them, and checkpoints."""
+"""Training: recipes, the loop that runs them, and checkpoints.
+
+Recipes are plain Python; the loop, which needs TensorFlow, is imported when asked for.
+"""
 
 from vidzoo.training.recipes import RECIPES, Phase, Recipe
-from vidzoo.training.trainer import epoch_length, train
 
 __all__ = ["RECIPES", "Phase", "Recipe", "epoch_length", "train"]
+
+
+def __getattr__(name):
+    if name in ("epoch_length", "train"):
+        from vidzoo.training import trainer
+
+        return getattr(trainer, name)
+    raise AttributeError(f"module 'vidzoo.training' has no attribute '{name}'")

@@ -78,11 +78,3 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             warm = (ops.cast(step, "float32") + 1.0) / warmup_steps
             rate = rate * ops.minimum(warm, 1.0)
         return rate
-
-    def get_config(self):
-        """See `keras.optimizers.schedules.LearningRateSchedule`."""
-        return {
-            "phase": self._phase,
-            "steps_per_epoch": self._steps_per_epoch,
-            "factor": self._factor,
-        }

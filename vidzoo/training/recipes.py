@@ -121,6 +121,21 @@ RECIPES = {
         dropout=0.8,
         crop_scales=(1.0, 0.9375, 0.875),
     ),
+    # TSN's own, from random weights: many videos, corner crops at four scales.
+    "scratch": Recipe(
+        phases=(
+            Phase(
+                epochs=45,
+                learning_rate=0.01,
+                schedule="step",
+                decay_epochs=(20, 40),
+                weight_decay=5e-4,
+                clip_norm=40.0,
+            ),
+        ),
+        batch_size=32,
+        dropout=0.5,
+    ),
     # A tiny backbone from random weights, where left and right are classes.
     "motion-shapes": Recipe(
         phases=(

@@ -160,7 +160,8 @@ def assign_subnetworks(
     """Sets `model`'s weights from a file of the same network, or of its backbone.
 
     Weights of the backbone initialise every one of `subnetworks`; their classifier is
-    left out, since it knows other classes, and the model keeps its fresh one.
+    left out, since it knows other classes. The model's own classifiers, and layers
+    outside the subnetworks, then keep their fresh weights.
 
     Raises:
         WeightsError: as `assign_network`.
@@ -180,7 +181,12 @@ def assign_subnetworks(
             for name, array in weights_file.arrays.items()
             if not name.startswith(f"{_HEAD}/")
         }
-        fresh = {f"{subnetwork}_{_HEAD}" for subnetwork in subnetworks}
+        fresh = {
+            layer.name
+            for layer in model.layers
+            if layer.name.endswith(f"_{_HEAD}")
+            or layer.name.partition("_")[0] not in subnetworks
+        }
         _assign(model, arrays, weights_file.path, fresh_layers=fresh)
         _log.info(
             "%s: %s for %s; the classifier starts afresh.",

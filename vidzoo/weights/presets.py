@@ -9,7 +9,7 @@ class Preset:
     """One set of public weights.
 
     Attributes:
-        name: what the user writes.
+        name: of these weights.
         network: key of `vidzoo.models.backbones.BACKBONES`, or another network's name.
         variant: which of the networks of that name.
         url: where the origin publishes them.
@@ -20,7 +20,7 @@ class Preset:
         licence: as the origin states it.
         citation: whom to cite.
         scores: as the origin states them, with their protocol.
-        expected: an answer on a known input.
+        expected: a known answer: name of an ImageNet photo, its class, that logit.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Preset:
     licence: str
     citation: str
     scores: str
-    expected: str
+    expected: tuple[str, int, float]
 
 
 PRESETS = {
@@ -55,6 +55,6 @@ PRESETS = {
         licence="unrestricted use (BVLC)",
         citation="Szegedy et al., Going Deeper with Convolutions, CVPR 2015",
         scores="ImageNet validation, centre crop: top-1 68.7 %, top-5 88.9 % (BVLC)",
-        expected="class 0, tench, logit 21.836 on ImageNet's n01440764_tench.JPEG",
+        expected=("n01440764_tench.JPEG", 0, 21.836),
     ),
 }

@@ -13,6 +13,9 @@ from vidzoo_data import video
 
 _LONGEST_SIDE = 65500  # of a JPEG, as libjpeg has it
 
+MAX_RECORD_BYTES = 2**31 - 2**26
+"""Of one video's JPEGs: a serialized record cannot have more than 2 GiB."""
+
 
 @dataclass(frozen=True)
 class EncodedVideo:
@@ -55,7 +58,8 @@ def encode_video(
     Raises:
         ValueError: an argument is out of its range.
         VideoError: the file is damaged, holds no frame, is too long and narrow for
-            a JPEG, or `fps` is given and the file does not say its own rate.
+            a JPEG, gives more than `MAX_RECORD_BYTES` of JPEGs, or `fps` is given and
+            the file does not say its own rate.
     """
     check_arguments(size=size, fps=fps, quality=quality)
     options = (cv2.IMWRITE_JPEG_QUALITY, quality)
@@ -73,12 +77,19 @@ def encode_video(
                 f"the video, or ask for another size."
             )
         step = 1.0 if fps is None else decoded.fps / fps  # source frames per frame
-        jpegs, num_decoded = [], 0
+        jpegs, num_decoded, num_bytes = [], 0, 0
         for frame, repeats in _resample(decoded, step):
             num_decoded += 1
             if repeats:
                 jpeg = _jpeg(_resize(frame, height, width), options)
                 jpegs.extend([jpeg] * repeats)
+                num_bytes += len(jpeg) * repeats
+                if num_bytes > MAX_RECORD_BYTES:
+                    raise VideoError(
+                        f"{path}: too long to store as one record: {len(jpegs)} frames "
+                        f"have {num_bytes / 1e9:.1f} GB already; prepare it with a "
+                        f"lower fps or size, or cut it."
+                    )
         return EncodedVideo(
             jpegs=tuple(jpegs),
             fps=float(fps or decoded.fps),

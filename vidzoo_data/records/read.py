@@ -42,10 +42,12 @@ class Records:
         splits: name -> video ids.
         videos: video id -> `VideoEntry`.
         made_with: the settings that `prepare` used, e.g. `size` and `fps`.
+        plan: fingerprint of all that decided the bytes of the folder: settings,
+            classes, splits, and the videos' names, labels and sizes.
 
     Raises:
-        RecordError: the folder is missing, incomplete, or has a missing, extra or
-            resized shard.
+        RecordError: the folder is missing, incomplete or damaged, or has a missing,
+            extra or resized shard.
     """
 
     def __init__(self, path):
@@ -56,6 +58,7 @@ class Records:
             self.classes: Sequence[str] = tuple(described["classes"])
             self.splits: Mapping[str, Sequence[str]] = dict(described["splits"])
             self.made_with: Mapping = dict(described["made_with"])
+            self.plan: str = described["plan"]
             shards = {shard["file"]: shard["bytes"] for shard in described["shards"]}
             videos_sha256 = described["videos_csv_sha256"]
         except (KeyError, TypeError, ValueError) as error:
@@ -64,7 +67,6 @@ class Records:
             ) from error
         self._check_shards(shards)
         self.videos = self._read_videos(videos_sha256)
-        self._files: dict[str, int] = {}
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
         """The videos of one split, in the order of `dataset.json`.
@@ -84,9 +86,18 @@ class Records:
 
     def read(self, entry: VideoEntry) -> bytes:
         """The serialized record of one video; safe to call from several threads."""
-        if entry.shard not in self._files:
-            self._files[entry.shard] = os.open(self.path / entry.shard, os.O_RDONLY)
-        data = os.pread(self._files[entry.shard], entry.num_bytes, entry.offset)
+        # Opened anew each time: some microseconds, and there may be more shards than
+        # a process may hold open.
+        try:
+            file = os.open(self.path / entry.shard, os.O_RDONLY)
+        except OSError as error:
+            raise RecordError(
+                f"{self.path / entry.shard}: cannot be read: {error.strerror}."
+            ) from error
+        try:
+            data = os.pread(file, entry.num_bytes, entry.offset)
+        finally:
+            os.close(file)
         if len(data) != entry.num_bytes:
             raise RecordError(
                 f"{self.path / entry.shard}: ends before the record of "

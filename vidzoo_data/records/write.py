@@ -1,13 +1,12 @@
 """Source to records folder, in parallel, resumable and reproducible to the byte.
 
 A plan fixes beforehand which video goes into which shard. Each finished shard leaves
-its results in `OUT/.progress`, from where a run that was killed goes on;
-`dataset.json` is written last, so its presence means that the folder is complete.
+its results in `OUT/.progress`, from where a run that was killed goes on. `folder` has
+the layout of the files.
 """
 
 import csv
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -20,24 +19,11 @@ from pathlib import Path
 import tensorflow as tf
 
 from vidzoo.errors import RecordError
-from vidzoo_data import atomic
-from vidzoo_data.records import encode, parallel, schema
+from vidzoo_data import atomic, parallel
+from vidzoo_data.records import encode, folder, schema
 from vidzoo_data.sources.source import Source, Video
 
 _PROGRESS = ".progress"
-_COLUMNS = (
-    "video_id",
-    "shard",
-    "offset",
-    "bytes",
-    "num_frames",
-    "height",
-    "width",
-    "fps",
-    "labels",
-)
-_PAYLOAD_START = 12  # a TFRecord: length (8 bytes), its CRC (4), payload, its CRC (4)
-_PAYLOAD_END = 4
 
 
 @dataclass(frozen=True)
@@ -89,12 +75,16 @@ def prepare(
         ValueError: an argument is out of its range.
         RecordError: `out` holds something else, cannot be written, or no video could
             be decoded.
+        VidzooError: no worker process can start.
     """
-    encode.check_arguments(size=size, fps=fps, quality=quality)
-    workers = os.cpu_count() or 1 if workers is None else workers
-    for name, value in (("videos_per_shard", videos_per_shard), ("workers", workers)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
+    check_arguments(
+        size=size,
+        fps=fps,
+        quality=quality,
+        videos_per_shard=videos_per_shard,
+        workers=workers,
+    )
+    workers = workers or os.cpu_count() or 1
     if not source.videos:
         raise RecordError(f"{out}: the {source.name} source lists no video to prepare.")
     out = Path(out)
@@ -129,6 +119,25 @@ def prepare(
                         out / name, videos, encoded, source.classes, plan, progress
                     )
         return _finish(out, source, made_with, plan, results)
+
+
+def check_arguments(
+    *,
+    size: int | tuple[int, int] = 256,
+    fps: float | None = None,
+    quality: int = 95,
+    videos_per_shard: int = 64,
+    workers: int | None = None,
+) -> None:
+    """Checks what `prepare` is asked for, with its defaults, and does nothing else.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    encode.check_arguments(size=size, fps=fps, quality=quality)
+    for name, value in (("videos_per_shard", videos_per_shard), ("workers", workers)):
+        if value is not None and value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
 
 
 def _run(task, paths, num_workers):
@@ -182,7 +191,7 @@ def _plan_shards(videos: Sequence[Video], per_shard: int) -> dict[str, list[Vide
     )
     groups = [videos[i : i + per_shard] for i in range(0, len(videos), per_shard)]
     return {
-        f"shard-{number:05d}-of-{len(groups):05d}.tfrecord": group
+        folder.shard_name(number, len(groups)): group
         for number, group in enumerate(groups)
     }
 
@@ -254,8 +263,8 @@ def _start(out, plan, made_with):
     """Makes the folder, or clears what a killed run left half-written."""
     progress = out / _PROGRESS
     progress.mkdir(parents=True, exist_ok=True)
-    for folder in (out, progress):
-        for leftover in folder.glob(atomic.TEMPORARY_FILES):
+    for parent in (out, progress):
+        for leftover in parent.glob(atomic.TEMPORARY_FILES):
             leftover.unlink()
     begun = {"plan": plan, "made_with": made_with}
     atomic.write_text(progress / "plan.json", json.dumps(begun))
@@ -266,7 +275,7 @@ def _kept_result(out, name, plan):
     result = _read_json(_result_file(out / name))
     if result.get("plan") != plan or not (out / name).is_file():
         return None
-    return result if _sha256(out / name) == result["sha256"] else None
+    return result if folder.sha256_of(out / name) == result["sha256"] else None
 
 
 def _result_file(shard):
@@ -277,10 +286,9 @@ def _result_file(shard):
 
 
 def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
-    rows, quarantined, num_short = [], [], 0
-    end = 0
+    quarantined, num_short = [], 0
     with _naming_errors(shard), atomic.replacing(shard) as temporary:
-        with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+        with folder.ShardWriter(temporary, shard.name) as writer:
             for video in videos:
                 result = next(encoded)
                 if result == parallel.CRASHED:
@@ -290,32 +298,13 @@ def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
                 if isinstance(result, str):
                     quarantined.append((video.video_id, result))
                 else:
-                    labels = [classes.index(label) for label in video.labels]
-                    payload = _serialize(video, labels, result)
-                    writer.write(payload)
-                    rows.append(
-                        {
-                            "video_id": video.video_id,
-                            "shard": shard.name,
-                            "offset": end + _PAYLOAD_START,
-                            "bytes": len(payload),
-                            "num_frames": len(result.jpegs),
-                            "height": result.height,
-                            "width": result.width,
-                            "fps": result.fps,
-                            "labels": " ".join(map(str, labels)),
-                        }
-                    )
-                    end += _PAYLOAD_START + len(payload) + _PAYLOAD_END
+                    writer.write(_record(video, classes, result))
                     num_short += result.num_decoded < result.num_declared
                 progress.add()
-        sha256 = _sha256(temporary)
+        described = folder.describe_shard(temporary, writer)
     result = {
         "plan": plan,
-        "file": shard.name,
-        "sha256": sha256,
-        "bytes": end,
-        "rows": rows,
+        **described,
         "quarantined": quarantined,
         "num_short": num_short,
     }
@@ -323,24 +312,21 @@ def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
     return result
 
 
-def _serialize(video, labels, encoded):
-    return schema.encode(
-        schema.VideoRecord(
-            video_id=video.video_id,
-            labels=labels,
-            fps=encoded.fps,
-            height=encoded.height,
-            width=encoded.width,
-            source=video.video_id,
-            jpegs=encoded.jpegs,
-        )
+def _record(video, classes, encoded):
+    return schema.VideoRecord(
+        video_id=video.video_id,
+        labels=[classes.index(label) for label in video.labels],
+        fps=encoded.fps,
+        height=encoded.height,
+        width=encoded.width,
+        source=video.video_id,
+        jpegs=encoded.jpegs,
     )
 
 
 def _finish(out, source, made_with, plan, results):
-    """Writes the files beside the shards, `dataset.json` last."""
+    """Completes the folder."""
     rows = [row for result in results for row in result["rows"]]
-    rows.sort(key=lambda row: row["video_id"])
     quarantined = [tuple(q) for result in results for q in result["quarantined"]]
     quarantined = tuple(sorted([*quarantined, *source.missing]))
     if not rows:
@@ -349,7 +335,6 @@ def _finish(out, source, made_with, plan, results):
             f"{out}: none of the {len(source.videos)} videos can be decoded, so there "
             f"are no records; first: {': '.join(quarantined[0])}"
         )
-    videos_csv = _to_csv(_COLUMNS, [row.values() for row in rows])
     kept = {row["video_id"] for row in rows}
     summary = Summary(
         num_videos=len(rows),
@@ -357,29 +342,20 @@ def _finish(out, source, made_with, plan, results):
         quarantined=quarantined,
         num_short=sum(result["num_short"] for result in results),
     )
-    described = {
-        "schema_version": schema.SCHEMA_VERSION,
-        "name": source.name,
-        "made_with": made_with,
-        "plan": plan,
-        "num_videos": summary.num_videos,
-        "num_frames": summary.num_frames,
-        "num_short": summary.num_short,
-        "num_quarantined": len(quarantined),
-        "videos_csv_sha256": hashlib.sha256(videos_csv.encode()).hexdigest(),
-        "shards": [_describe_shard(result) for result in results],
-        "classes": source.classes,
-        "splits": {
+    folder.write_index(
+        out,
+        name=source.name,
+        classes=source.classes,
+        splits={
             name: [video_id for video_id in sorted(ids) if video_id in kept]
             for name, ids in source.splits.items()
         },
-    }
-    atomic.write_text(out / "videos.csv", videos_csv)
-    atomic.write_text(
-        out / "quarantine.csv", _to_csv(("video_id", "reason"), quarantined)
+        made_with=made_with,
+        plan=plan,
+        shards=results,
+        quarantined=quarantined,
+        num_short=summary.num_short,
     )
-    text = json.dumps(described, indent=1, ensure_ascii=False)
-    atomic.write_text(out / "dataset.json", text + "\n")
     shutil.rmtree(out / _PROGRESS)
     return summary
 
@@ -389,29 +365,6 @@ def _remove(out, results):
     for result in results:
         (out / result["file"]).unlink()
     shutil.rmtree(out / _PROGRESS)
-
-
-def _describe_shard(result):
-    return {
-        "file": result["file"],
-        "sha256": result["sha256"],
-        "bytes": result["bytes"],
-        "num_videos": len(result["rows"]),
-        "num_frames": sum(row["num_frames"] for row in result["rows"]),
-    }
-
-
-def _to_csv(header, rows):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

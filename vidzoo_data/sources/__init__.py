@@ -24,8 +24,8 @@ def read(
     root: str | os.PathLike | None = None,
     splits_dir: str | os.PathLike | None = None,
     classes: str | os.PathLike | None = None,
-    test_fraction: float = 0.2,
-    seed: int = 0,
+    test_fraction: float | None = None,
+    seed: int | None = None,
     allow_missing: bool = False,
 ) -> Source:
     """Reads the data set at `path`.
@@ -37,19 +37,22 @@ def read(
         root: `"csv"` only: folder that its paths are relative to, by default its own.
         splits_dir: `"ucf101"` and `"hmdb51"`: folder of the official split files.
         classes: `"csv"` only: text file with one class name per line.
-        test_fraction: `"folder"` only: share of the test split, where it is drawn.
-        seed: `"folder"` only: of that draw.
-        allow_missing: list missing videos in `Source.missing` instead of raising.
+        test_fraction: `"folder"` only: share of the test split, where it is drawn;
+            0.2 unless told.
+        seed: `"folder"` only: of that draw; 0 unless told.
+        allow_missing: not `"folder"`: list missing videos in `Source.missing` instead
+            of raising.
 
     Raises:
-        UsageError: the layout is unknown, or an option is missing or not its own.
-        ValueError: `test_fraction` is out of its range.
+        UsageError: the layout is unknown, or an option is missing, not its own, or
+            out of its range.
         SourceError: the data set is not laid out as its reader expects.
     """
     if layout not in LAYOUTS:
         raise UsageError(f"unknown layout {layout}; known: {', '.join(LAYOUTS)}.")
+    drawn = {"test_fraction": test_fraction, "seed": seed}
     if layout in ("ucf101", "hmdb51"):
-        _refuse(layout, root=root, classes=classes)
+        _refuse(layout, root=root, classes=classes, **drawn)
         if splits_dir is None:
             raise UsageError(
                 f"{layout} needs its official split files; name their folder with "
@@ -57,11 +60,23 @@ def read(
             )
         options = {"splits_dir": splits_dir, "allow_missing": allow_missing}
     elif layout == "csv":
-        _refuse(layout, splits_dir=splits_dir)
+        _refuse(layout, splits_dir=splits_dir, **drawn)
         options = {"root": root, "classes": classes, "allow_missing": allow_missing}
     else:
-        _refuse(layout, root=root, splits_dir=splits_dir, classes=classes)
-        options = {"test_fraction": test_fraction, "seed": seed}
+        missing = True if allow_missing else None
+        _refuse(
+            layout,
+            root=root,
+            splits_dir=splits_dir,
+            classes=classes,
+            allow_missing=missing,
+        )
+        options = {name: value for name, value in drawn.items() if value is not None}
+        if not 0 < options.get("test_fraction", 0.2) < 1:
+            raise UsageError(
+                f"`--test_fraction` must be above 0 and below 1. "
+                f"Received: {test_fraction}."
+            )
     return LAYOUTS[layout](path, **options)
 
 

@@ -1,4 +1,4 @@
-"""A folder of class folders: `ROOT/<class>/*`, or `ROOT/{train,test[,val]}/<class>/*`.
+"""A folder of class folders: `ROOT/<class>/*`, or `ROOT/{train,test,val}/<class>/*`.
 
 Videos may lie deeper below their class folder.
 """
@@ -12,7 +12,7 @@ from vidzoo_data.sources.files import check_folder, count, ignored_note, list_fi
 from vidzoo_data.sources.source import Source, Video, check_names
 
 SPLITS = ("train", "test", "val")
-_EXPECTED = "one folder of videos per class, or train and test folders of those"
+_EXPECTED = "one folder of videos per class, or train, test and val folders of those"
 
 
 def read(
@@ -20,9 +20,10 @@ def read(
 ) -> Source:
     """Reads a folder of class folders.
 
-    Without train and test folders, a split is drawn per class: the videos in the
-    order of the SHA-256 of seed and video id, the first `test_fraction` of them to
-    test, at least one and not all; a class of one video is only trained on.
+    A train folder beside test or val is read as those splits. Otherwise a split is
+    drawn per class: the videos in the order of the SHA-256 of seed and video id, the
+    first `test_fraction` of them to test, at least one and not all; a class of one
+    video is only trained on.
 
     Args:
         path: the folder.
@@ -95,13 +96,28 @@ def _subfolders(folder):
 
 def _has_split_folders(root, names):
     """Whether the folders in `root` are splits; classes may not stand beside them."""
-    if not {"train", "test"} <= set(names):
+    splits = [name for name in SPLITS if name in names]
+    if len(splits) < 2 or "train" not in splits:
+        for name in splits:
+            below = [
+                c
+                for c in _subfolders(root / name)
+                if list_files(root / name / c).videos
+            ]
+            if below:
+                raise SourceError(
+                    f"{root}: the folder {name} holds class folders, such as "
+                    f"{below[0]}, but there is no split beside it; expected train "
+                    f"with test or val, each with class folders. Add what is missing, "
+                    f"or prepare {root / name} itself."
+                )
         return False
-    for name in set(names) - set(SPLITS):
+    for name in sorted(set(names) - set(SPLITS)):
         if list_files(root / name).videos:
             raise SourceError(
-                f"{root}: the folder {name} holds videos and stands beside train and "
-                f"test; expected {_EXPECTED}. Rename it to val, or move it away."
+                f"{root}: the folder {name} holds videos and stands beside "
+                f"{' and '.join(splits)}; expected {_EXPECTED}. Rename it to "
+                f"one of {', '.join(SPLITS)}, or move it away."
             )
     return True
 

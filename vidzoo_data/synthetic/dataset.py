@@ -12,11 +12,10 @@ A data set is a folder with
 import csv
 import io
 import json
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ import cv2
 import numpy as np
 
 from vidzoo.errors import VideoError
-from vidzoo_data import atomic, video
+from vidzoo_data import atomic, parallel, video
 from vidzoo_data.synthetic import rendering
 from vidzoo_data.synthetic import scene as scenes
 
@@ -80,9 +79,6 @@ def write(
 
     Files that are already there are kept, so an interrupted call is resumed by the
     same call; the lists are written last.
-
-    Workers are spawned processes: a script has to call this under
-    `if __name__ == "__main__":`, or with `workers=1`.
 
     Args:
         out: a folder, made if it is missing.
@@ -151,18 +147,15 @@ def _claim(out, settings):
 
 def _map(function, items, workers):
     """Yields `function(item)` in order, from as many processes."""
-    workers = workers or os.cpu_count() or 1
-    if workers == 1 or len(items) < 2:
+    workers = min(workers or os.cpu_count() or 1, len(items))
+    if workers <= 1:
         yield from map(function, items)
         return
-    with ProcessPoolExecutor(
-        min(workers, len(items)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=cv2.setNumThreads,
-        initargs=(1,),
-    ) as pool:
-        chunk = min(16, -(-len(items) // workers))
-        yield from pool.map(function, items, chunksize=chunk)
+    with closing(parallel.run_in_order(function, items, workers=workers)) as results:
+        for item, result in zip(items, results, strict=True):
+            if result == parallel.CRASHED:
+                raise VideoError(f"{item.video_path}: the process writing it crashed.")
+            yield result
 
 
 def _write_clip(clip):

@@ -19,6 +19,8 @@ from typing import Any
 
 import cv2
 
+from vidzoo.errors import VidzooError
+
 CRASHED = "CRASHED"
 """The result for an item whose worker process died."""
 
@@ -38,7 +40,7 @@ def run_in_order(
         workers: number of processes.
 
     Raises:
-        RuntimeError: no worker process can start.
+        VidzooError: no worker process can start.
         Exception: what `function` raised.
     """
     remaining, in_flight = iter(items), deque()
@@ -71,7 +73,7 @@ def _again_alone(function, item, future):
         pool = _start(1)
         try:
             if isinstance(_submit(pool, os.getpid).exception(), BrokenProcessPool):
-                raise RuntimeError(
+                raise VidzooError(
                     "worker processes die as they start, as they do where memory is "
                     "short; try fewer `workers`"
                 )
