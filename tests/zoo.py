@@ -18,7 +18,7 @@ class Entry:
     """A model at toy size.
 
     Attributes:
-        name: the public builder's.
+        name: the public builder's, and what is special.
         build: builds it.
         input: shape of a batch of its input.
         logits: shape of each of its outputs for that batch.
@@ -39,6 +39,15 @@ _TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 3}
 ZOO = (
     Entry("TSN", partial(models.TSN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
     Entry("TDN", partial(models.TDN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
+    *(
+        Entry(
+            f"TDN-{merge}",
+            partial(models.TDN, 7, difference_merge=merge, **_TOY),
+            (2, 3, 32, 32, 3),
+            (2, 7),
+        )
+        for merge in ("conv", "gate")
+    ),
     *(
         Entry(
             name,

@@ -1,8 +1,10 @@
 """Opening a records folder: what is read, and what is refused."""
 
 import json
+import os
+import random
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -39,6 +41,8 @@ def test_what_is_in_it(folder):
     records = Records(folder)
     assert (records.name, records.classes) == ("folder", ("günter", "b"))
     assert records.made_with == {"size": 48, "fps": None, "jpeg_quality": 95}
+    described = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    assert records.plan == described["plan"] != ""
     assert list(records.videos) == [f"küche/{i}.avi" for i in range(3)]
     train = records.split("train")
     assert [video.video_id for video in train] == ["küche/2.avi", "küche/0.avi"]
@@ -57,21 +61,33 @@ def test_every_record_is_read(folder):
         assert (parsed[schema.VIDEO_HEIGHT], parsed[schema.VIDEO_WIDTH]) == (16, 16)
 
 
-def test_threads_read_the_same(folder):
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's /proc")
+def test_threads_read_the_same_and_leave_no_file_open(tmp_path):
+    frames = coordinate_frames(1, 16, 16)
+    videos = [record(f"{i}.avi", frames) for i in range(40)]
+    records = write_records(tmp_path / "records", videos, per_shard=1)
+    expected = [schema.encode(video) for video in videos]
+    before = len(os.listdir("/proc/self/fd"))
+
+    def read(seed):
+        order = random.Random(seed).choices(range(40), k=500)
+        entries = [records.videos[videos[i].video_id] for i in order]
+        return all(
+            records.read(entry) == expected[i]
+            for i, entry in zip(order, entries, strict=True)
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(8)))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_shard_removed_while_it_is_read(folder):
     records = Records(folder)
-    entries = list(records.videos.values())
-    expected = [Records(folder).read(entry) for entry in entries]
-    found = {}
-
-    def read(number):
-        found[number] = [records.read(entry) for entry in entries]
-
-    threads = [threading.Thread(target=read, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert all(found[number] == expected for number in range(8))
+    entry = records.videos["küche/0.avi"]
+    (folder / entry.shard).unlink()
+    with pytest.raises(RecordError, match="tfrecord: cannot be read: No such file"):
+        records.read(entry)
 
 
 def test_unknown_split(folder):
@@ -108,7 +124,9 @@ def test_damaged_description(content, folder):
         Records(folder)
 
 
-@pytest.mark.parametrize("field", ["name", "classes", "splits", "made_with", "shards"])
+@pytest.mark.parametrize(
+    "field", ["name", "classes", "splits", "made_with", "plan", "shards"]
+)
 def test_description_without_a_field(field, folder):
     change(folder, **{field: None})
     with pytest.raises(RecordError, match=rf"dataset\.json: damaged .*{field}"):

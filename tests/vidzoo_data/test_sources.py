@@ -110,6 +110,9 @@ def test_folder_with_train_and_val(tmp_path):
     assert source.classes == ("a", "b")
     assert source.splits == {"train": tuple(names[:2]), "val": tuple(names[2:])}
     assert source.notes == ()
+    for option, value in {"test_fraction": 0.2, "seed": 0}.items():
+        with pytest.raises(UsageError, match=f"is drawn; leave `--{option}` out"):
+            sources.read("folder", tmp_path, **{option: value})
 
 
 def test_a_class_may_be_called_like_a_split(tmp_path):

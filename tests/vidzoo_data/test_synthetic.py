@@ -3,15 +3,18 @@
 import csv
 import dataclasses
 import math
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from scipy import stats
 
-from vidzoo_data import synthetic, video
+from vidzoo.errors import VideoError
+from vidzoo_data import parallel, synthetic, video
 from vidzoo_data.synthetic import dataset, rendering
 
 CLASSES = [
@@ -309,6 +312,33 @@ def test_bytes_do_not_depend_on_workers_or_number_of_videos(written, tmp_path):
     videos = [name for name in ours if name.startswith("videos")]
     assert len(videos) == 34
     assert all(ours[name] == theirs[name] for name in videos)
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys; from vidzoo_data import synthetic; print('once')\n"
+        "synthetic.write(sys.argv[1], num_train=3, num_test=0, size=32, workers=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(video.__file__).parents[1])},
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "once\n", "")
+    assert len(read_list(tmp_path / "out" / "motion.csv")) == 3
+
+
+def test_crash_of_a_worker_is_said(tmp_path, monkeypatch):
+    def run_in_order(function, items, *, workers):
+        yield parallel.CRASHED
+
+    monkeypatch.setattr(parallel, "run_in_order", run_in_order)
+    with pytest.raises(VideoError, match="000000.avi: the process writing it crashed"):
+        synthetic.write(tmp_path, num_train=2, num_test=0, size=32, workers=2)
+    assert not (tmp_path / "motion.csv").exists()
 
 
 def test_rerun_writes_only_what_is_missing(written, tmp_path):

@@ -37,9 +37,9 @@ def read(
         root: `"csv"` only: folder that its paths are relative to, by default its own.
         splits_dir: `"ucf101"` and `"hmdb51"`: folder of the official split files.
         classes: `"csv"` only: text file with one class name per line.
-        test_fraction: `"folder"` only: share of the test split, where it is drawn;
-            0.2 unless told.
-        seed: `"folder"` only: of that draw; 0 unless told.
+        test_fraction: `"folder"` without splits only: share of the test split that
+            is drawn; 0.2 unless told.
+        seed: `"folder"` without splits only: of that draw; 0 unless told.
         allow_missing: not `"folder"`: list missing videos in `Source.missing` instead
             of raising.
 
@@ -71,12 +71,7 @@ def read(
             classes=classes,
             allow_missing=missing,
         )
-        options = {name: value for name, value in drawn.items() if value is not None}
-        if not 0 < options.get("test_fraction", 0.2) < 1:
-            raise UsageError(
-                f"`--test_fraction` must be above 0 and below 1. "
-                f"Received: {test_fraction}."
-            )
+        options = drawn
     return LAYOUTS[layout](path, **options)
 
 

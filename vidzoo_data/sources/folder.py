@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from vidzoo.errors import SourceError
+from vidzoo.errors import SourceError, UsageError
 from vidzoo_data.sources.files import check_folder, count, ignored_note, list_files
 from vidzoo_data.sources.source import Source, Video, check_names
 
@@ -16,7 +16,10 @@ _EXPECTED = "one folder of videos per class, or train, test and val folders of t
 
 
 def read(
-    path: str | os.PathLike, *, test_fraction: float = 0.2, seed: int = 0
+    path: str | os.PathLike,
+    *,
+    test_fraction: float | None = None,
+    seed: int | None = None,
 ) -> Source:
     """Reads a folder of class folders.
 
@@ -27,23 +30,27 @@ def read(
 
     Args:
         path: the folder.
-        test_fraction: share of a class's videos for testing, above 0 and below 1.
-        seed: another one draws another split.
+        test_fraction: where a split is drawn, share of a class's videos for testing,
+            above 0 and below 1; 0.2 if None.
+        seed: another one draws another split; 0 if None.
 
     Raises:
-        ValueError: `test_fraction` is out of its range.
+        UsageError: `test_fraction` is out of its range, or it or `seed` is given
+            though no split is drawn.
         SourceError: the folder is missing, holds no video or one class only, or is
             laid out otherwise.
     """
-    if not 0 < test_fraction < 1:
-        raise ValueError(
-            f"`test_fraction` must be above 0 and below 1. Received: {test_fraction}."
+    if test_fraction is not None and not 0 < test_fraction < 1:
+        raise UsageError(
+            f"`--test_fraction` must be above 0 and below 1. Received: {test_fraction}."
         )
     root = Path(path)
     check_folder(root, _EXPECTED)
     listing = list_files(root)
     names = _subfolders(root)
     has_splits = _has_split_folders(root, names)
+    if has_splits:
+        _refuse_draw(root, test_fraction=test_fraction, seed=seed)
     folders = [name for name in SPLITS if name in names] if has_splits else [""]
     class_folders = {
         f"{f}/{c}".lstrip("/") for f in folders for c in _subfolders(root / f)
@@ -72,7 +79,8 @@ def read(
     if listing.ignored:
         notes.append(ignored_note(listing.ignored, root))
     if not has_splits:
-        by_split = _draw(videos, classes, test_fraction, seed)
+        seed = seed or 0
+        by_split = _draw(videos, classes, test_fraction or 0.2, seed)
         notes.append(
             f"no train and test folders, so a split was drawn with seed {seed}: "
             f"{len(by_split['train'])} train, {len(by_split['test'])} test"
@@ -108,8 +116,9 @@ def _has_split_folders(root, names):
                 raise SourceError(
                     f"{root}: the folder {name} holds class folders, such as "
                     f"{below[0]}, but there is no split beside it; expected train "
-                    f"with test or val, each with class folders. Add what is missing, "
-                    f"or prepare {root / name} itself."
+                    f"with test or val, each with class folders. Add what is missing; "
+                    f"prepare {root / name} itself; or, if {name} is a class, put its "
+                    f"videos right into its folder."
                 )
         return False
     for name in sorted(set(names) - set(SPLITS)):
@@ -120,6 +129,15 @@ def _has_split_folders(root, names):
                 f"one of {', '.join(SPLITS)}, or move it away."
             )
     return True
+
+
+def _refuse_draw(root, **options):
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(
+                f"{root}: is split by its folders already, so none is drawn; leave "
+                f"`--{name}` out."
+            )
 
 
 def _check(root, videos, classes, by_split, num_stray):
@@ -144,7 +162,7 @@ def _check(root, videos, classes, by_split, num_stray):
     if empty:
         raise SourceError(
             f"{root / empty[0]}: found no video; expected one folder of videos per "
-            f"class. Fill it, or remove it to have a split drawn."
+            f"class. Fill it, or remove it."
         )
     trained = {i.split("/")[1] for i in by_split.get("train", ())}
     unknown = [name for name in classes if by_split and name not in trained]

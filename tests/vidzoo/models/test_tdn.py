@@ -136,3 +136,60 @@ def test_too_few_segments(num_segments):
 def test_unknown_backbone():
     with pytest.raises(ValueError, match="`backbone` must be one of .*'resnet50'"):
         models.TDN(5, backbone="ResNet50")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_difference_layers_are_a_prefix_of_the_stages(count, clip):
+    """Table 5.4's rows: a shorter prefix drops the later differences alone."""
+    layers = ("input", *STAGES)[:count]
+    keras.utils.set_random_seed(0)
+    model = models.TDN(5, difference_layers=layers, **TOY)
+    names = [layer.name for layer in model.layers if layer.name.endswith("_motion")]
+    assert sorted(names) == sorted(MOTIONS[:count])
+    keras.utils.set_random_seed(0)
+    whole = models.TDN(5, **TOY)
+    assert num_trainable(model) == num_trainable(whole)
+    ours, theirs = model(clip), whole(clip)
+    np.testing.assert_array_equal(ours["image"], theirs["image"])
+    same = np.allclose(ours["difference"], theirs["difference"], rtol=1e-6, atol=0)
+    assert same == (count == 5)
+
+
+@pytest.mark.parametrize(
+    "layers", [(), ("conv1",), ("input", "res2"), ("input", *STAGES, "res5")]
+)
+def test_difference_layers_that_are_no_prefix(layers):
+    message = r"`difference_layers` must be one or more of the first of \('input', 'c"
+    with pytest.raises(ValueError, match=message):
+        models.TDN(5, difference_layers=layers, **TOY)
+
+
+def test_other_merges_add_one_convolution_a_stage():
+    channels = (16, 16, 32, 64)  # of the tiny backbone's conv1 to res4
+    base = num_trainable(models.TDN(5, **TOY))
+    extra = {"conv": sum(c * c + c for c in channels)}
+    extra["gate"] = sum(2 * c * c + c for c in channels)
+    for merge, count in extra.items():
+        assert num_trainable(models.TDN(5, difference_merge=merge, **TOY)) == (
+            base + count
+        )
+
+
+def test_gate_is_a_weighted_mean_of_both(clip):
+    model = models.TDN(5, difference_merge="gate", **TOY)
+    for name in STAGES:
+        kernel, bias = model.get_layer(f"{name}_merge").weights
+        kernel.assign(np.zeros(kernel.shape))
+        bias.assign(np.full(bias.shape, 50.0))  # a gate of one lets v nowhere in
+    only_input = models.TDN(5, difference_layers=("input",), **TOY)
+    for layer in only_input.layers:
+        if layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    np.testing.assert_allclose(
+        model(clip)["difference"], only_input(clip)["difference"], rtol=1e-5, atol=1e-7
+    )
+
+
+def test_unknown_merge():
+    with pytest.raises(ValueError, match=r"`difference_merge` .* Received: 'max'"):
+        models.TDN(5, difference_merge="max", **TOY)

@@ -36,9 +36,7 @@ def tiny_file(tmp_path_factory):
 
 def tiny(num_classes, weights=None):
     """The tiny backbone as an image classifier."""
-    return image_classifier.build(
-        "tiny", num_classes, image_shape=(32, 32, 3), weights=weights
-    )
+    return image_classifier.build("tiny", num_classes, (32, 32, 3), weights, "tiny")
 
 
 def randomized(model):
@@ -121,6 +119,22 @@ def test_backbone_weights_enter_every_subnetwork(build, tiny_file):
 
 
 # Files that do not fit
+
+
+@pytest.mark.parametrize("merge", ["conv", "gate"])
+def test_backbone_weights_leave_merges_fresh(merge, tiny_file):
+    model = models.TDN(
+        3,
+        backbone="tiny",
+        frame_shape=(32, 32, 3),
+        difference_merge=merge,
+        weights=tiny_file,
+    )
+    with np.load(tiny_file) as data:
+        kernel = data["conv1/kernel"]
+    for subnetwork in ("image", "difference"):
+        found = model.get_layer(f"{subnetwork}_conv1").kernel
+        np.testing.assert_array_equal(np.asarray(found), kernel)
 
 
 def test_wrong_variant(tsn_file, tiny_file, tmp_path):
