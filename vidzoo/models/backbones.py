@@ -1,38 +1,14 @@
-"""The backbones that video networks stand on, by name.
-
-A backbone is its stages, in order, each ending right before the next lowers the
-resolution: "the layers before reducing the spatial resolution" (section 5.3.2)
-therefore mean the same for all of them.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+"""The backbones that video networks stand on, by name."""
 
 from vidzoo.models import googlenet, resnet, tiny
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A network up to its last feature map.
-
-    Attributes:
-        stages: name -> function from a tensor `(N, H, W, C)` and a prefix for layer
-            names to the stage's feature map.
-        variant: which of several networks of that name; weights name it too.
-        preprocess: arguments of `Preprocess` when no weights say otherwise.
-    """
-
-    stages: Mapping[str, Callable]
-    variant: str
-    preprocess: Mapping
-
+from vidzoo.models.backbone import Backbone
 
 BACKBONES = {
-    "resnet18": Backbone(resnet.stages(18), resnet.VARIANT, resnet.PREPROCESS),
-    "resnet34": Backbone(resnet.stages(34), resnet.VARIANT, resnet.PREPROCESS),
-    "resnet50": Backbone(resnet.stages(50), resnet.VARIANT, resnet.PREPROCESS),
-    "googlenet": Backbone(googlenet.stages(), googlenet.VARIANT, googlenet.PREPROCESS),
-    "tiny": Backbone(tiny.stages(), tiny.VARIANT, tiny.PREPROCESS),
+    "resnet18": resnet.RESNET18,
+    "resnet34": resnet.RESNET34,
+    "resnet50": resnet.RESNET50,
+    "googlenet": googlenet.GOOGLENET,
+    "tiny": tiny.TINY,
 }
 
 

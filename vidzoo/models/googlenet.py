@@ -8,6 +8,8 @@ import keras
 from keras import layers
 
 from vidzoo.layers import local_response_normalization
+from vidzoo.models import image_classifier
+from vidzoo.models.backbone import Backbone
 
 VARIANT = "bvlc"
 # Caffe's: blue first, ImageNet's mean colour subtracted, not scaled.
@@ -55,9 +57,7 @@ def GoogLeNet(
     Raises:
         WeightsError: the weights are of another network, variant or K.
     """
-    from vidzoo.models import image_classifier
-
-    return image_classifier.build("googlenet", num_classes, image_shape, weights, name)
+    return image_classifier.build(GOOGLENET, num_classes, image_shape, weights, name)
 
 
 def stages() -> dict:
@@ -122,3 +122,6 @@ def _ceil_max_pool(x, name):
     if bottom or right:
         x = layers.ZeroPadding2D(((0, bottom), (0, right)), name=f"{name}_pad")(x)
     return layers.MaxPooling2D(3, 2, name=name)(x)
+
+
+GOOGLENET = Backbone("googlenet", VARIANT, PREPROCESS, stages())

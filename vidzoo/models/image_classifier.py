@@ -4,28 +4,27 @@ import keras
 from keras import layers
 
 from vidzoo.layers import Preprocess
-from vidzoo.models import backbones
+from vidzoo.models.backbone import Backbone
 from vidzoo.weights import load
 
 
 def build(
-    backbone: str,
+    backbone: Backbone,
     num_classes: int,
     image_shape: tuple[int, int, int],
     weights: str | None,
     name: str,
 ) -> keras.Model:
-    """Builds `(N, H, W, C)` images to `(N, K)` logits on a backbone by name."""
-    parts = backbones.get(backbone)
+    """Builds `(N, H, W, C)` images to `(N, K)` logits on a backbone."""
     weights_file = load.open_weights(weights)
-    settings = load.preprocess_settings(weights_file, parts.preprocess)
+    settings = load.preprocess_settings(weights_file, backbone.preprocess)
     image = keras.Input(image_shape, name="image")
     x = Preprocess(**settings, name="preprocess")(image)
-    for stage in parts.stages.values():
+    for stage in backbone.stages.values():
         x = stage(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(image, logits, name=name)
     if weights_file is not None:
-        load.assign_network(model, weights_file, backbone, parts.variant)
+        load.assign_network(model, weights_file, backbone.name, backbone.variant)
     return model

@@ -7,6 +7,9 @@ the dissertation uses (section 5.3.2): no convolution biases, batch-norm epsilon
 import keras
 from keras import layers
 
+from vidzoo.models import image_classifier
+from vidzoo.models.backbone import Backbone
+
 VARIANT = "v1.5"
 # torchvision's: RGB in 0..1, then ImageNet's mean and standard deviation.
 PREPROCESS = {
@@ -31,9 +34,7 @@ def ResNet18(
     name: str = "resnet18",
 ) -> keras.Model:
     """Builds ResNet-18: see `ResNet50`."""
-    from vidzoo.models import image_classifier
-
-    return image_classifier.build("resnet18", num_classes, image_shape, weights, name)
+    return image_classifier.build(RESNET18, num_classes, image_shape, weights, name)
 
 
 def ResNet34(
@@ -44,9 +45,7 @@ def ResNet34(
     name: str = "resnet34",
 ) -> keras.Model:
     """Builds ResNet-34: see `ResNet50`."""
-    from vidzoo.models import image_classifier
-
-    return image_classifier.build("resnet34", num_classes, image_shape, weights, name)
+    return image_classifier.build(RESNET34, num_classes, image_shape, weights, name)
 
 
 def ResNet50(
@@ -70,9 +69,7 @@ def ResNet50(
     Raises:
         WeightsError: the weights are of another network, variant or K.
     """
-    from vidzoo.models import image_classifier
-
-    return image_classifier.build("resnet50", num_classes, image_shape, weights, name)
+    return image_classifier.build(RESNET50, num_classes, image_shape, weights, name)
 
 
 def stages(depth: int) -> dict:
@@ -149,3 +146,10 @@ def conv_bn(x, filters, kernel_size, strides, name):
         name=name,
     )(x)
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+
+
+def _backbone(depth):
+    return Backbone(f"resnet{depth}", VARIANT, PREPROCESS, stages(depth))
+
+
+RESNET18, RESNET34, RESNET50 = _backbone(18), _backbone(34), _backbone(50)

@@ -6,6 +6,7 @@ Small frames on a CPU in minutes; not a network of the literature.
 from keras import layers
 
 from vidzoo.models import resnet
+from vidzoo.models.backbone import Backbone
 
 VARIANT = "v1"
 PREPROCESS = {
@@ -31,3 +32,6 @@ def _stem(x, prefix=""):
     x = resnet.conv_bn(x, 16, 5, 2, f"{prefix}conv1")
     x = layers.ReLU(name=f"{prefix}conv1_relu")(x)
     return layers.MaxPooling2D(2, name=f"{prefix}pool1")(x)
+
+
+TINY = Backbone("tiny", VARIANT, PREPROCESS, stages())

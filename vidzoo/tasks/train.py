@@ -12,6 +12,7 @@ import vidzoo
 from vidzoo import training
 from vidzoo.atomic import remove_leftovers
 from vidzoo.errors import CheckpointError, RecordError, UsageError
+from vidzoo.models import backbones
 from vidzoo.progress import Progress
 from vidzoo.tasks import run_folder
 from vidzoo.weights import save_weights
@@ -164,7 +165,8 @@ def run(
             on_step=progress.update,
         )
     file = out / run_folder.WEIGHTS
-    save_weights(file, network, network=model, backbone=backbone)
+    variant = backbones.get(backbone).variant
+    save_weights(file, network, network=model, backbone=backbone, variant=variant)
     _log.info("wrote %s", file)
 
 

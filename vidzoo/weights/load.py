@@ -95,7 +95,7 @@ def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
     )
 
 
-def save_weights(path, model, *, network: str, backbone: str) -> None:
+def save_weights(path, model, *, network: str, backbone: str, variant: str) -> None:
     """Writes `model`'s weights as a `.npz` that `open_weights` reads; atomic.
 
     Args:
@@ -103,13 +103,12 @@ def save_weights(path, model, *, network: str, backbone: str) -> None:
         model: a model with a layer named `preprocess`.
         network: `"tsn"`, `"tdn"` or the backbone's name.
         backbone: a key of `vidzoo.models.backbones.BACKBONES`.
+        variant: the backbone's.
     """
-    from vidzoo.models import backbones
-
     header = {
         "network": network,
         "backbone": backbone,
-        "variant": backbones.get(backbone).variant,
+        "variant": variant,
         "preprocess": model.get_layer("preprocess").settings(),
     }
     arrays = {name: np.asarray(v) for name, v in named_variables(model).items()}

@@ -19,24 +19,29 @@ HEADER = "__vidzoo__"
 WRONG_VARIANT = r"holds tiny v9, but this network is tiny v1; .* would be wrong\."
 
 
+TINY = {"backbone": "tiny", "variant": "v1"}
+
+
 @pytest.fixture(scope="module")
 def tsn_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tsn.npz"
     keras.utils.set_random_seed(1)
-    save_weights(path, randomized(models.TSN(5, **TOY)), network="tsn", backbone="tiny")
+    save_weights(path, randomized(models.TSN(5, **TOY)), network="tsn", **TINY)
     return path
 
 
 @pytest.fixture(scope="module")
 def tiny_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tiny.npz"
-    save_weights(path, randomized(tiny(9)), network="tiny", backbone="tiny")
+    save_weights(path, randomized(tiny(9)), network="tiny", **TINY)
     return path
 
 
 def tiny(num_classes, weights=None):
     """The tiny backbone as an image classifier."""
-    return image_classifier.build("tiny", num_classes, (32, 32, 3), weights, "tiny")
+    return image_classifier.build(
+        backbones.get("tiny"), num_classes, (32, 32, 3), weights, "tiny"
+    )
 
 
 def randomized(model):
@@ -69,7 +74,7 @@ def snapshot(model):
 def test_saved_weights_come_back(build, tmp_path):
     model = randomized(build(5, **TOY))
     network = model.name
-    save_weights(tmp_path / "w.npz", model, network=network, backbone="tiny")
+    save_weights(tmp_path / "w.npz", model, network=network, **TINY)
     loaded = build(5, **TOY, weights=tmp_path / "w.npz")
     expected = named_outputs(model(CLIP))
     for name, logits in named_outputs(loaded(CLIP)).items():
