@@ -10,6 +10,7 @@ where it was when it is started again.
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from sklearn.preprocessing import Normalizer
 from benchmarks import environment
 from vidzoo import metrics, models
 from vidzoo.atomic import write_text
-from vidzoo.errors import VideoError
+from vidzoo.errors import VideoError, VidzooError
 from vidzoo.progress import Progress
 from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, export, predict, prepare, run_folder, train
@@ -47,8 +48,16 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     show_vidzoo_logs_only()
 
+    try:
+        return _run(args)
+    except VidzooError as error:
+        sys.stderr.write(f"benchmarks.small_data: {error}\n")
+        return 1
+
+
+def _run(args):
     records = args.out / "records"
-    prepare.run(args.videos, records, layout="csv", size=RECORD_SIZE)
+    summary = prepare.run(args.videos, records, layout="csv", size=RECORD_SIZE)
     seeds = [int(seed) for seed in args.seeds.split(",")]
     rows = [_one_seed(args, records, seed) for seed in seeds]
     results = {
@@ -56,6 +65,7 @@ def main(argv=None) -> int:
         "seeds": rows,
         "mean_top1": float(np.mean([row["top1"] for row in rows])),
         "mean_predict_top3": float(np.mean([row["predict_top3"] for row in rows])),
+        "quarantined": dict(summary.quarantined),
         "num_test": len(Records(records).split("test")),
         "environment": environment.describe(),
         "command": " ".join(["python -m benchmarks.small_data", *sys.argv[1:]]),
@@ -67,24 +77,24 @@ def main(argv=None) -> int:
 
 def _one_seed(args, records, seed):
     run = args.out / f"tsn-googlenet-seed{seed}"
-    if not (run / run_folder.WEIGHTS).is_file():
-        train.run(
-            records,
-            run,
-            model="tsn",
-            backbone="googlenet",
-            recipe="finetune",
-            changes={"epochs": args.epochs} if args.epochs else {},
-            num_segments=NUM_SEGMENTS,
-            frame_size=FRAME_SIZE,
-            weights=args.weights,
-            seed=seed,
-            resume=(run / run_folder.DESCRIPTION).is_file(),
-        )
+    train.run(
+        records,
+        run,
+        model="tsn",
+        backbone="googlenet",
+        recipe="finetune",
+        changes={"epochs": args.epochs} if args.epochs else {},
+        num_segments=NUM_SEGMENTS,
+        frame_size=FRAME_SIZE,
+        weights=args.weights,
+        seed=seed,
+        resume=(run / run_folder.DESCRIPTION).is_file(),  # checked to be this very run
+    )
     scores, measured = evaluate.run(run, records)
     model = args.out / f"model-seed{seed}"
-    if not model.exists():
-        export.run(run, model)
+    if model.exists():
+        shutil.rmtree(model)  # it may be of an earlier run
+    export.run(run, model)
     log = (run / "log.jsonl").read_text().splitlines()
     top3, apart = _predict_files(Path(args.videos).parent, model, scores)
     return {
@@ -162,6 +172,8 @@ def _show(results):
             f"{row['train_seconds'] / 60:.1f}",
             f"{row['predict_top3']:.3f}",
         )
+    for video_id, why in results["quarantined"].items():
+        sys.stderr.write(f"left out: {video_id}: {why}\n")
     mean, top3 = results["mean_top1"], results["mean_predict_top3"]
     table.add_row("mean", f"{mean:.3f}", "", "", f"{top3:.3f}")
     baseline = results["baseline_top1"]

@@ -5,9 +5,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-TEMPORARY_FILES = ".*.tmp"
-"""Glob of the temporary names, by which a killed run's leftovers are found."""
-
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator:
@@ -34,9 +31,9 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         file.write(text.encode())
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that a killed process left in `folder`."""
-    for leftover in folder.glob(TEMPORARY_FILES):
+def remove_leftovers(path: Path) -> None:
+    """Removes what killed processes left of `path`, or of the names it matches."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
         leftover.unlink()
 
 

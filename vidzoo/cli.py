@@ -20,7 +20,7 @@ from vidzoo.quiet import show_vidzoo_logs_only, without_greetings
 DONE, FAILED, USAGE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 
 _EPILOG = """A folder of videos to a served classifier, in four commands:
-  vidzoo prepare VIDEOS RECORDS --size=160
+  vidzoo prepare VIDEOS RECORDS
   vidzoo train RECORDS --model=tdn --backbone=googlenet --weights=FILE --out=RUN
   vidzoo evaluate RUN RECORDS
   vidzoo export RUN MODEL    (then: vidzoo predict VIDEO --model=MODEL)"""

@@ -76,7 +76,7 @@ def load_saved_model(path):
     """Opens what `export_saved_model` wrote: the SavedModel and its description.
 
     Raises:
-        VidzooError: the folder is missing or not one of ours.
+        VidzooError: the folder is missing, damaged or not one of ours.
     """
     path = Path(path)
     file = path / DESCRIPTION
@@ -85,4 +85,9 @@ def load_saved_model(path):
             f"{path}: not a model that `vidzoo export RUN OUT` wrote "
             f"(no saved_model.pb with {DESCRIPTION})."
         )
-    return tf.saved_model.load(str(path)), json.loads(file.read_text())
+    try:
+        return tf.saved_model.load(str(path)), json.loads(file.read_text())
+    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:
+        raise VidzooError(
+            f"{path}: damaged ({type(error).__name__}). Export the run again."
+        ) from error

@@ -113,8 +113,12 @@ def _claim(out):
     if out.exists():
         if any(out.iterdir()) and not (out / _MARK).is_file():
             raise UsageError(f"{out}: holds something else. Choose another --out.")
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
+        for entry in out.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != _MARK:
+                entry.unlink()
+    out.mkdir(parents=True, exist_ok=True)
     (out / _MARK).write_text('{"made_by": "vidzoo demo"}\n')
 
 
@@ -156,7 +160,7 @@ def _load_with_tensorflow_only(model):
     command = [sys.executable, "-c", _TENSORFLOW_ONLY, str(model)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        why = done.stderr.strip().splitlines()[-1]
+        why = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
         raise VidzooError(f"{model}: TensorFlow alone cannot serve it: {why}")
     _log.info("%s: served by a process that imports TensorFlow only", model)
 

@@ -45,6 +45,7 @@ def run(
 
     Raises:
         UsageError: protocol or split is unknown, or `out` is no `.npz`.
+        VidzooError: `out` exists and holds no scores.
         RecordError: the records have other classes, or were made with another size,
             rate or quality, than those that the run was trained on.
         CheckpointError: `run` is no finished run.
@@ -57,10 +58,7 @@ def run(
     model, description = run_folder.load_trained(run)
     _check_records(data, description)
     file = Path(out) if out else Path(run) / f"scores-{split}-{protocol}.npz"
-    if file.suffix != ".npz" or not file.parent.is_dir():
-        raise UsageError(
-            f"--out is {file}; give the name of a .npz file in a folder that exists."
-        )
+    _check_out(file)
     batches = clips.center_batches(
         data,
         split,
@@ -83,6 +81,21 @@ def run(
     scores.save(file)
     write_text(file.with_suffix(".json"), json.dumps(measured, indent=1) + "\n")
     return scores, measured
+
+
+def _check_out(file):
+    """Checks that the scores can be written, and replace at most other scores."""
+    if file.suffix != ".npz" or not file.parent.is_dir():
+        raise UsageError(
+            f"--out is {file}; give the name of a .npz file in a folder that exists."
+        )
+    if file.exists():
+        Scores.load(file)  # an error if it is something else
+    elif file.with_suffix(".json").exists():
+        raise UsageError(
+            f"{file.with_suffix('.json')}: exists, and the metrics would go there. "
+            "Choose another name for --out."
+        )
 
 
 def _check_records(data, description):

@@ -11,6 +11,8 @@ from vidzoo.models import backbones
 MODELS = {"tsn": models.TSN, "tdn": models.TDN}
 DESCRIPTION = "run.json"
 WEIGHTS = "weights.npz"
+_SMALLEST_FRAME = 32  # pixels: backbones halve the resolution five times
+_KEYS = ("model", "arguments", "classes", "data")
 
 
 def build_model(network: str, arguments: dict, weights=None):
@@ -30,6 +32,11 @@ def build_model(network: str, arguments: dict, weights=None):
             "(--backbone)."
         )
     arguments = arguments | {"frame_shape": tuple(arguments["frame_shape"])}
+    smallest = _SMALLEST_FRAME
+    if min(arguments["frame_shape"][:2]) < smallest:
+        raise UsageError(
+            f"--frame_size is {arguments['frame_shape'][0]}; give {smallest} or more."
+        )
     try:
         return MODELS[network](**arguments, weights=weights)
     except ValueError as error:
@@ -45,7 +52,7 @@ def read_description(run: Path) -> dict:
     """Reads `run.json`.
 
     Raises:
-        CheckpointError: the folder is no run folder.
+        CheckpointError: the folder is no run folder, or its description is damaged.
     """
     file = run / DESCRIPTION
     if not file.is_file():
@@ -54,9 +61,13 @@ def read_description(run: Path) -> dict:
             "Make one with `vidzoo train RECORDS --model=tdn --out=RUN`."
         )
     try:
-        return json.loads(file.read_text())
-    except ValueError as error:
+        described = json.loads(file.read_text(encoding="utf-8"))
+        missing = [name for name in _KEYS if name not in described]
+    except (ValueError, TypeError) as error:
         raise CheckpointError(f"{file}: damaged ({error}).") from error
+    if missing:
+        raise CheckpointError(f"{file}: damaged (no {', '.join(missing)}).")
+    return described
 
 
 def load_trained(run):

@@ -25,7 +25,7 @@ _FIXED = (
     "model",
     "arguments",
     "classes",
-    "initial_weights",
+    "initial_weights_sha256",
     "recipe",
     "split",
     "seed",
@@ -91,6 +91,14 @@ def run(
             "warning: the recipe finetune without --weights hardly moves random "
             "weights; consider --recipe=scratch"
         )
+    stored = data.made_with["size"]
+    if frame_size > (stored if isinstance(stored, int) else min(stored)):
+        _log.warning(
+            "warning: --frame_size=%d enlarges frames stored at %s; a smaller one is "
+            "faster and shows as much",
+            frame_size,
+            stored,
+        )
     if len(data.classes) < 2:
         raise RecordError(
             f"{data.path}: one class only ({data.classes[0]}). "
@@ -112,7 +120,7 @@ def run(
         "model": model,
         "arguments": arguments,
         "classes": list(data.classes),
-        "initial_weights": _fingerprint(weights),
+        "initial_weights_sha256": _fingerprint(weights),
         "recipe": {"name": recipe} | chosen.as_dict(),
         "split": split,
         "seed": seed,
@@ -179,33 +187,43 @@ def _claim(out, description, resume):
                 "choose another --out."
             )
         there = run_folder.read_description(out)
-        ours = json.loads(json.dumps(description))
-        for name in _FIXED:
-            if there.get(name) != ours[name]:
-                raise CheckpointError(
-                    f"{out}: its run has another {name.replace('_', ' ')}: "
-                    f"{there.get(name)}, not {ours[name]}. Give the flags of the first "
-                    "run, or another --out."
-                )
+        _compare(out, there, json.loads(json.dumps(description)))
+        for file in (run_folder.WEIGHTS, "log.jsonl", "checkpoints/epoch-*.npz"):
+            remove_leftovers(out / file)
         return
     if resume:
         _log.info("%s: nothing to resume there; a new run begins", out)
     if out.is_file():
         raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
     out.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out)
+    remove_leftovers(out / run_folder.DESCRIPTION)
     if any(out.iterdir()):
         raise CheckpointError(f"{out}: not empty, and no run folder. Choose another.")
     run_folder.write_description(out, description)
 
 
+def _compare(out, there, ours):
+    """Checks that a run to be resumed was begun as this one would be."""
+    for name in _FIXED:
+        found, expected = there.get(name), ours[name]
+        if found == expected:
+            continue
+        label = name.replace("_", " ")
+        if isinstance(found, dict) and isinstance(expected, dict):
+            key = next(k for k in expected if found.get(k) != expected[k])
+            label, found, expected = f"{label} ({key})", found.get(key), expected[key]
+        raise CheckpointError(
+            f"{out}: its run has another {label}: {found}, not {expected}. Give the "
+            "flags of the first run, or another --out."
+        )
+
+
 def _fingerprint(weights):
-    """Name and SHA-256 of the initial weights; None without any."""
+    """SHA-256 of the initial weights' file; None without any."""
     if weights is None:
         return None
     with open(weights, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": Path(weights).name, "sha256": digest}
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _crop(recipe, frame_size):

@@ -1,5 +1,6 @@
 """How a network is trained, as data: a recipe is phases, a phase is one optimizer."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 
 OPTIMIZERS = ("sgd", "adam")
@@ -49,7 +50,12 @@ class Phase:
             raise ValueError(
                 f"`schedule` must be one of {SCHEDULES}. Received: {self.schedule}."
             )
-        if self.epochs < 1 or self.learning_rate <= 0 or self.warmup_epochs < 0:
+        is_finite = math.isfinite(self.learning_rate)
+        if (
+            self.epochs < 1
+            or not (is_finite and self.learning_rate > 0)
+            or self.warmup_epochs < 0
+        ):
             raise ValueError(
                 "`epochs` must be >= 1, `learning_rate` > 0 and `warmup_epochs` >= 0. "
                 f"Received: {self.epochs}, {self.learning_rate} and "

@@ -115,7 +115,7 @@ class PhaseRun:
                 if not np.isfinite(loss):
                     raise VidzooError(
                         f"the loss is {loss} in epoch {epoch}: training diverged. "
-                        "Lower the learning rate; the last checkpoint is kept."
+                        "Train anew, elsewhere, with a lower learning rate."
                     )
                 if on_step:
                     note = f"epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.3f}"

@@ -38,6 +38,7 @@ class WeightsFile:
         variant: the backbone's variant, e.g. `"v1.5"`.
         preprocess: arguments of `Preprocess` that the weights expect.
         arrays: `layer/variable` -> array.
+        differences: the layers in which a TDN takes differences.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class WeightsFile:
     variant: str
     preprocess: Mapping = field(repr=False)
     arrays: Mapping = field(repr=False)
+    differences: tuple[str, ...] = ()
 
 
 def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
@@ -110,11 +112,17 @@ def save_weights(path, model, *, network: str, backbone: str, variant: str) -> N
         "backbone": backbone,
         "variant": variant,
         "preprocess": model.get_layer("preprocess").settings(),
+        "differences": _differences(model),
     }
     arrays = {name: np.asarray(v) for name, v in named_variables(model).items()}
     arrays[_HEADER] = np.array(json.dumps(header))
     with replacing(path) as file:
         np.savez(file, **arrays)
+
+
+def _differences(model):
+    """Where a TDN takes differences: no array's name or shape would tell."""
+    return sorted(x.name for x in model.layers if x.name.endswith("_motion"))
 
 
 def preprocess_settings(weights_file: WeightsFile | None, default: Mapping) -> Mapping:
@@ -172,6 +180,13 @@ def assign_subnetworks(
         )
     _check_variant(weights_file, variant)
     if weights_file.network == network:
+        if list(weights_file.differences) != _differences(model):
+            raise WeightsError(
+                f"{weights_file.path}: its differences are "
+                f"{', '.join(weights_file.differences)}; the model's are "
+                f"{', '.join(_differences(model))}. Build it with the same "
+                "`difference_layers`."
+            )
         _assign(model, weights_file.arrays, weights_file.path)
     elif weights_file.network == backbone:
         arrays = {
@@ -210,6 +225,7 @@ def _own_file(path, arrays):
             variant=header["variant"],
             preprocess=header["preprocess"],
             arrays=arrays,
+            differences=tuple(header.get("differences", ())),
         )
         Preprocess(**weights_file.preprocess)  # checks it
         return weights_file

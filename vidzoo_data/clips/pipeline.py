@@ -110,7 +110,11 @@ def checked(batches: tf.data.Dataset, records: Records):
     """
     try:
         yield from batches
-    except tf.errors.OpError as error:
+    except (
+        tf.errors.InvalidArgumentError,
+        tf.errors.DataLossError,
+        tf.errors.UnknownError,  # what an error in `Records.read` becomes
+    ) as error:
         raise RecordError(
             f"{records.path}: a record cannot be read: {error.message.splitlines()[0]} "
             "Remove the folder and run `vidzoo prepare` again."

@@ -215,6 +215,27 @@ BAD = {
         ".npz",
         ("evaluate", "{run}", "{records}", "--out={tmp}/no/scores.npz"),
     ),
+    "scores over weights": (
+        1,
+        "not a scores file",
+        ("evaluate", "{run}", "{records}", "--out={run}/weights.npz"),
+    ),
+    "metrics over something else": (
+        2,
+        "run.json: exists",
+        ("evaluate", "{run}", "{records}", "--out={run}/run.npz"),
+    ),
+    "damaged run": (1, "damaged", ("evaluate", "{damaged}", "{records}")),
+    "frames too small": (
+        2,
+        "--frame_size is 4",
+        ("train", "{records}", *TINY, "--frame_size=4", "--out={tmp}/run"),
+    ),
+    "learning rate is no number": (
+        2,
+        "learning_rate",
+        ("train", "{records}", *TINY, "--learning_rate=nan", "--out={tmp}/run"),
+    ),
     "records of another size": (
         1,
         "made with size 48",
@@ -322,7 +343,10 @@ def places(road, other, videos, tmp_path_factory):
     header = json.loads(str(arrays["__vidzoo__"])) | {"variant": "v0"}
     arrays["__vidzoo__"] = np.array(json.dumps(header))
     np.savez(root / "variant.npz", **arrays)
+    (root / "damaged").mkdir()
+    (root / "damaged" / "run.json").write_text("{}")
     return {
+        "damaged": root / "damaged",
         "videos": videos,
         "records": road / "records",
         "run": road / "run",
@@ -365,6 +389,15 @@ def test_unusable_folders(make, text, tmp_path, monkeypatch, capfd):
     assert code == 1
     assert text in err and str(source) in err
     assert not (tmp_path / "records").exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(road, tmp_path, monkeypatch, capfd):
+    (tmp_path / ".editor.tmp").write_text("mine")
+    code, _, err = run_here(
+        monkeypatch, capfd, "train", road / "records", *TINY, f"--out={tmp_path}"
+    )
+    assert code == 1 and "not empty, and no run folder" in err
+    assert [file.name for file in tmp_path.iterdir()] == [".editor.tmp"]
 
 
 def test_unknown_flag_and_verb_are_usage():

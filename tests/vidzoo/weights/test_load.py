@@ -126,6 +126,20 @@ def test_backbone_weights_enter_every_subnetwork(build, tiny_file):
 # Files that do not fit
 
 
+def test_other_differences_are_another_network(tmp_path):
+    """All names and shapes are the same, the answers are not."""
+    toy = {"backbone": "tiny", "frame_shape": (32, 32, 3)}
+    model = models.TDN(3, difference_layers=("input", "conv1"), **toy)
+    save_weights(tmp_path / "w.npz", model, network="tdn", **TINY)
+    message = (
+        "differences are conv1_motion, input_motion; the model's are conv1_motion,"
+    )
+    with pytest.raises(WeightsError, match=message):
+        models.TDN(3, weights=tmp_path / "w.npz", **toy)
+    same = {"difference_layers": ("input", "conv1"), "weights": tmp_path / "w.npz"}
+    models.TDN(3, **same, **toy)
+
+
 @pytest.mark.parametrize("merge", ["conv", "gate"])
 def test_backbone_weights_leave_merges_fresh(merge, tiny_file):
     model = models.TDN(
