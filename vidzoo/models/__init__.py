@@ -7,6 +7,8 @@ _BUILDERS = {
     "ResNet18": "resnet",
     "ResNet34": "resnet",
     "ResNet50": "resnet",
+    "ResNet101": "resnet",
+    "ResNet152": "resnet",
     "TDN": "tdn",
     "TSN": "tsn",
 }
@@ -15,6 +17,8 @@ __all__ = [  # noqa: PLE0604
     "ResNet18",
     "ResNet34",
     "ResNet50",
+    "ResNet101",
+    "ResNet152",
     "TDN",
     "TSN",
 ]

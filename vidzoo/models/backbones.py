@@ -7,6 +7,8 @@ BACKBONES = {
     "resnet18": resnet.RESNET18,
     "resnet34": resnet.RESNET34,
     "resnet50": resnet.RESNET50,
+    "resnet101": resnet.RESNET101,
+    "resnet152": resnet.RESNET152,
     "googlenet": googlenet.GOOGLENET,
     "tiny": tiny.TINY,
 }

@@ -23,6 +23,8 @@ _DEPTHS = {
     18: (False, (2, 2, 2, 2)),
     34: (False, (3, 4, 6, 3)),
     50: (True, (3, 4, 6, 3)),
+    101: (True, (3, 4, 23, 3)),
+    152: (True, (3, 8, 36, 3)),
 }
 
 
@@ -70,6 +72,28 @@ def ResNet50(
         WeightsError: the weights are of another network, variant or K.
     """
     return image_classifier.build(RESNET50, num_classes, image_shape, weights, name)
+
+
+def ResNet101(
+    num_classes: int = 1000,
+    *,
+    image_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: str | None = None,
+    name: str = "resnet101",
+) -> keras.Model:
+    """Builds ResNet-101 v1.5: see `ResNet50`."""
+    return image_classifier.build(RESNET101, num_classes, image_shape, weights, name)
+
+
+def ResNet152(
+    num_classes: int = 1000,
+    *,
+    image_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: str | None = None,
+    name: str = "resnet152",
+) -> keras.Model:
+    """Builds ResNet-152 v1.5: see `ResNet50`."""
+    return image_classifier.build(RESNET152, num_classes, image_shape, weights, name)
 
 
 def stages(depth: int) -> dict:
@@ -153,3 +177,4 @@ def _backbone(depth):
 
 
 RESNET18, RESNET34, RESNET50 = _backbone(18), _backbone(34), _backbone(50)
+RESNET101, RESNET152 = _backbone(101), _backbone(152)

@@ -1,6 +1,7 @@
 """A run folder: what was trained, on what, how; and the model rebuilt from it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from vidzoo import models
@@ -68,6 +69,37 @@ def read_description(run: Path) -> dict:
     if missing:
         raise CheckpointError(f"{file}: damaged (no {', '.join(missing)}).")
     return described
+
+
+def claim_parent(out: Path, splits: Sequence[str]) -> None:
+    """Makes the folder of several runs, one per split, or checks that it is one.
+
+    Raises:
+        CheckpointError: it holds something else.
+    """
+    if out.is_file():
+        raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    others = sorted(entry.name for entry in out.iterdir() if entry.name not in splits)
+    if others:
+        raise CheckpointError(
+            f"{out}: holds {others[0]}; a folder for the runs of {', '.join(splits)} "
+            "was expected. Choose another --out."
+        )
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The run folders of a folder: itself, or one per split that it was trained on.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if not (folder / DESCRIPTION).is_file():
+        inner = sorted(file.parent for file in folder.glob(f"*/{DESCRIPTION}"))
+        if inner:
+            return inner
+    read_description(folder)
+    return [folder]
 
 
 def load_trained(run):

@@ -1,5 +1,6 @@
 """`vidzoo train RECORDS --model=… --out=RUN`: records to a trained run folder."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -14,10 +15,12 @@ from vidzoo.atomic import remove_leftovers
 from vidzoo.errors import CheckpointError, RecordError, UsageError
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
+from vidzoo.stopping import StopRequest
 from vidzoo.tasks import run_folder
+from vidzoo.tasks.open_records import open_records
+from vidzoo.training import devices
 from vidzoo.weights import save_weights
 from vidzoo_data import clips
-from vidzoo_data.records.read import Records
 
 _log = logging.getLogger("vidzoo")
 # What a resumed run must have in common with the run it goes on with.
@@ -29,6 +32,7 @@ _FIXED = (
     "recipe",
     "split",
     "seed",
+    "precision",
     "data",
 )
 
@@ -39,59 +43,140 @@ def run(
     *,
     model: str,
     backbone: str = "resnet50",
-    recipe: str | None = None,
+    recipe: str | training.Recipe | None = None,
     changes: dict | None = None,
-    num_segments: int = 3,
+    num_segments: int | None = None,
     frame_size: int = 224,
+    model_options: dict | None = None,
     weights=None,
     split: str = "train",
     seed: int = 0,
+    num_devices: int | None = None,
+    mixed_precision: bool = False,
     workers: int | None = None,
     jit_compile: bool = False,
     resume: bool = False,
 ) -> None:
-    """Trains a network on one split of a records folder.
+    """Trains a network on one split of a records folder, or on several in turn.
+
+    Ctrl-C and SIGTERM stop it after the current step, which is saved.
 
     Args:
         records: the records folder.
-        out: the run folder; it gets `run.json`, `log.jsonl`, `checkpoints/` and, at
-            the end, `weights.npz`.
+        out: the run folder; it gets `run.json`, `log.jsonl`, `tensorboard/`,
+            `checkpoints/` and, at the end, `weights.npz`. With several splits it gets a
+            run folder for each, by its name.
         model: `"tsn"` or `"tdn"`.
         backbone: a backbone's name.
-        recipe: a key of `vidzoo.training.RECIPES`; `"finetune"` by default with
-            initial weights, else `"scratch"`.
+        recipe: a key of `vidzoo.training.RECIPES`, or a recipe; `"finetune"` by default
+            with initial weights, else `"scratch"`.
         changes: values that replace the recipe's, e.g. `{"epochs": 4}`.
-        num_segments: T, snippets in a clip.
+        num_segments: T, snippets in a clip; the recipe's by default.
         frame_size: height and width of a clip's frames, in pixels.
+        model_options: further arguments of the builder, e.g. `difference_layers`.
         weights: path of initial weights.
-        split: which videos to train on.
+        split: which videos to train on; several names with commas between them.
         seed: of everything random.
+        num_devices: how many GPUs (or CPU devices) share each batch; all by default.
+        mixed_precision: compute in bfloat16, with weights in float32.
         workers: clips decoded at once.
         jit_compile: compile with XLA.
         resume: go on with a run that was cut short.
 
     Raises:
-        UsageError: a name is unknown.
+        UsageError: a name is unknown, or there are not so many devices.
         RecordError: the records are damaged or have fewer than two classes.
         WeightsError: the initial weights do not fit.
         CheckpointError: `out` holds another run, or one that must be resumed.
     """
+    name, chosen = _recipe(model, recipe, changes, weights)
+    strategy = devices.strategy(num_devices)
+    devices.check_batch_size(chosen.batch_size, strategy)
+    if jit_compile and strategy.num_replicas_in_sync > 1:
+        raise UsageError("--jit_compile works on one device: give --devices=1.")
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed is {seed}; give a number from 0 to 4294967295.")
+    data = open_records(records)
+    splits = split.split(",")
+    for each in splits:
+        data.split(each)
+    if len(data.classes) < 2:
+        raise RecordError(
+            f"{data.path}: one class only ({data.classes[0]}). "
+            "A classifier needs videos of two classes or more."
+        )
+    _warn(name, weights, frame_size, data.made_with["size"])
+    arguments = {
+        "num_classes": len(data.classes),
+        "num_segments": num_segments or chosen.num_segments,
+        "backbone": backbone,
+        "frame_shape": (frame_size, frame_size, 3),
+        "dropout": chosen.dropout,
+    } | (model_options or {})
+    if len(splits) > 1:
+        run_folder.claim_parent(Path(out), splits)
+    for each in splits:
+        keras.utils.set_random_seed(seed)
+        with _precision(mixed_precision), strategy.scope():
+            network = run_folder.build_model(model, arguments, weights)
+        description = {
+            "vidzoo": vidzoo.__version__,
+            "model": model,
+            "arguments": arguments,
+            "classes": list(data.classes),
+            "initial_weights_sha256": _fingerprint(weights),
+            "recipe": {"name": name} | chosen.as_dict(),
+            "split": each,
+            "seed": seed,
+            "precision": network.dtype_policy.name,
+            "num_devices": strategy.num_replicas_in_sync,
+            "jit_compile": jit_compile,
+            "data": {
+                "source": data.name,
+                "plan": data.plan,
+                "made_with": dict(data.made_with),
+            },
+            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        }
+        folder = Path(out) / each if len(splits) > 1 else Path(out)
+        _claim(folder, description, resume)
+        batches_from = _batches_from(data, description, chosen, workers)
+        options = {"strategy": strategy, "resume": resume, "jit_compile": jit_compile}
+        num_videos = len(data.split(each))
+        _train(network, batches_from, chosen, num_videos, folder, **options)
+        variant = backbones.get(backbone).variant
+        file = folder / run_folder.WEIGHTS
+        save_weights(file, network, network=model, backbone=backbone, variant=variant)
+        _log.info("wrote %s", file)
+
+
+def _recipe(model, recipe, changes, weights):
+    """The recipe and its name."""
+    if model not in run_folder.MODELS:
+        known = ", ".join(run_folder.MODELS)
+        raise UsageError(f"no model '{model}'. Choose one of: {known} (--model).")
     recipe = recipe or ("finetune" if weights else "scratch")
-    if recipe not in training.RECIPES:
-        known = ", ".join(training.RECIPES)
-        raise UsageError(f"no recipe '{recipe}'. Choose one of: {known} (--recipe).")
+    name = recipe if isinstance(recipe, str) else "own"
+    if isinstance(recipe, str):
+        if recipe not in training.RECIPES:
+            known = ", ".join(training.RECIPES)
+            raise UsageError(
+                f"no recipe '{recipe}'. Choose one of: {known} (--recipe)."
+            )
+        recipe = training.RECIPES[recipe][model]
     try:
-        chosen = training.RECIPES[recipe].replacing(**changes or {})
+        return name, recipe.replacing(**changes or {})
     except ValueError as error:
         raise UsageError(str(error)) from error
-    data = Records(records)
-    num_videos = len(data.split(split))
-    if recipe == "finetune" and weights is None:
+
+
+def _warn(recipe, weights, frame_size, stored):
+    if recipe != "scratch" and recipe != "motion-shapes" and weights is None:
         _log.warning(
-            "warning: the recipe finetune without --weights hardly moves random "
-            "weights; consider --recipe=scratch"
+            "warning: the recipe %s without --weights hardly moves random weights; "
+            "consider --recipe=scratch",
+            recipe,
         )
-    stored = data.made_with["size"]
     if frame_size > (stored if isinstance(stored, int) else min(stored)):
         _log.warning(
             "warning: --frame_size=%d enlarges frames stored at %s; a smaller one is "
@@ -99,83 +184,77 @@ def run(
             frame_size,
             stored,
         )
-    if len(data.classes) < 2:
-        raise RecordError(
-            f"{data.path}: one class only ({data.classes[0]}). "
-            "A classifier needs videos of two classes or more."
-        )
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"--seed is {seed}; give a number from 0 to 4294967295.")
-    keras.utils.set_random_seed(seed)
-    arguments = {
-        "num_classes": len(data.classes),
-        "num_segments": num_segments,
-        "backbone": backbone,
-        "frame_shape": (frame_size, frame_size, 3),
-        "dropout": chosen.dropout,
-    }
-    network = run_folder.build_model(model, arguments, weights)
-    description = {
-        "vidzoo": vidzoo.__version__,
-        "model": model,
-        "arguments": arguments,
-        "classes": list(data.classes),
-        "initial_weights_sha256": _fingerprint(weights),
-        "recipe": {"name": recipe} | chosen.as_dict(),
-        "split": split,
-        "seed": seed,
-        "jit_compile": jit_compile,
-        "data": {
-            "source": data.name,
-            "plan": data.plan,
-            "made_with": dict(data.made_with),
-        },
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-    }
-    out = Path(out)
-    _claim(out, description, resume)
+
+
+@contextlib.contextmanager
+def _precision(mixed):
+    """The dtype policy for a model built inside; bfloat16 needs no loss scaling."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _batches_from(data, description, recipe, workers):
+    arguments = description["arguments"]
+    frame_size = arguments["frame_shape"][0]
 
     def batches_from(first_step, num_steps):
         batches = clips.training_batches(
             data,
-            split,
-            sampling=clips.Segments(num_segments),
-            crop=_crop(chosen, frame_size),
-            batch_size=chosen.batch_size,
+            description["split"],
+            sampling=clips.Segments(arguments["num_segments"]),
+            crop=_crop(recipe, frame_size),
+            color=clips.ColorJitter() if recipe.color_jitter else None,
+            multi_label=recipe.loss == "sigmoid",
+            batch_size=recipe.batch_size,
             num_steps=num_steps,
             first_step=first_step,
-            seed=seed,
+            seed=description["seed"],
             workers=workers,
         )
         return clips.checked(batches, data)
 
-    epochs = sum(phase.epochs for phase in chosen.phases)
-    num_steps = epochs * training.epoch_length(num_videos, chosen)
+    return batches_from
+
+
+def _crop(recipe, frame_size):
+    if recipe.crop == "corner":
+        return clips.CornerCrop(frame_size, recipe.crop_scales, recipe.flip)
+    if recipe.crop == "multi-scale":
+        return clips.MultiScaleCrop(frame_size, recipe.crop_scales, recipe.flip)
+    return clips.RandomCrop(frame_size, recipe.flip)
+
+
+def _train(network, batches_from, recipe, num_videos, folder, **options):
+    num_steps = recipe.num_steps(num_videos)
     _log.info(
-        "training %s on %s: %d videos, %d classes, %d epochs, %d steps of %d clips",
-        model,
-        backbone,
+        "training %s into %s: %d videos, %d steps of %d clips",
+        network.name,
+        folder,
         num_videos,
-        len(data.classes),
-        epochs,
         num_steps,
-        chosen.batch_size,
+        recipe.batch_size,
     )
-    with Progress(f"train {model}", num_steps) as progress:
-        training.train(
-            network,
-            batches_from,
-            chosen,
-            num_videos=num_videos,
-            run_folder=out,
-            resume=resume,
-            jit_compile=jit_compile,
-            on_step=progress.update,
-        )
-    file = out / run_folder.WEIGHTS
-    variant = backbones.get(backbone).variant
-    save_weights(file, network, network=model, backbone=backbone, variant=variant)
-    _log.info("wrote %s", file)
+    with StopRequest() as stop, Progress(f"train {network.name}", num_steps) as shown:
+        try:
+            training.train(
+                network,
+                batches_from,
+                recipe,
+                num_videos=num_videos,
+                run_folder=folder,
+                on_step=shown.update,
+                should_stop=stop,
+                **options,
+            )
+        except training.Stopped as stopped:
+            _log.info("%s: %s; the same command with --resume goes on", folder, stopped)
+            stop.obey()
+        except ValueError as error:
+            raise UsageError(str(error)) from error
 
 
 def _claim(out, description, resume):
@@ -188,7 +267,7 @@ def _claim(out, description, resume):
             )
         there = run_folder.read_description(out)
         _compare(out, there, json.loads(json.dumps(description)))
-        for file in (run_folder.WEIGHTS, "log.jsonl", "checkpoints/epoch-*.npz"):
+        for file in (run_folder.WEIGHTS, "log.jsonl", "checkpoints/step-*.npz"):
             remove_leftovers(out / file)
         return
     if resume:
@@ -224,9 +303,3 @@ def _fingerprint(weights):
         return None
     with open(weights, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _crop(recipe, frame_size):
-    if recipe.crop == "corner":
-        return clips.CornerCrop(frame_size, recipe.crop_scales, recipe.flip)
-    return clips.RandomCrop(frame_size, recipe.flip)

@@ -3,13 +3,13 @@
 Recipes are plain Python; the loop, which needs TensorFlow, is imported when asked for.
 """
 
-from vidzoo.training.recipes import RECIPES, Phase, Recipe
+from vidzoo.training.recipes import RECIPES, Phase, Recipe, epoch_length
 
-__all__ = ["RECIPES", "Phase", "Recipe", "epoch_length", "train"]
+__all__ = ["RECIPES", "Phase", "Recipe", "Stopped", "epoch_length", "train"]
 
 
 def __getattr__(name):
-    if name in ("epoch_length", "train"):
+    if name in ("Stopped", "train"):
         from vidzoo.training import trainer
 
         return getattr(trainer, name)

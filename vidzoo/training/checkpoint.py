@@ -62,9 +62,25 @@ def restore(path: Path, model, optimizer) -> dict:
     return state
 
 
+def name_of(step: int) -> str:
+    """The file name of the checkpoint after so many steps."""
+    return f"step-{step:08d}.npz"
+
+
+def step_of(file: Path) -> int:
+    """The number of steps after which a checkpoint was taken."""
+    return int(file.stem.removeprefix("step-"))
+
+
 def latest(folder: Path) -> Path | None:
     """The newest whole checkpoint of a folder, or None."""
-    return max(folder.glob("epoch-*.npz"), default=None)
+    return max(folder.glob("step-*.npz"), default=None)
+
+
+def remove_all_but(folder: Path, count: int) -> None:
+    """Removes all but the newest checkpoints of a folder."""
+    for old in sorted(folder.glob("step-*.npz"))[:-count]:
+        old.unlink()
 
 
 def _variables(model, optimizer):

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from vidzoo.training.recipes import Phase
@@ -13,15 +14,13 @@ class PhaseOptimizer:
     Args:
         phase: which optimizer, at which rates.
         steps_per_epoch: batches in an epoch.
-        trainable: Keras variables; those of layers whose name ends in `head` train at
-            `phase.head_multiplier` times the rate.
+        trained: `(variable, factor)` pairs, as `parts.prepare` gives them: Keras
+            variables, and the factor on their learning rate.
     """
 
-    def __init__(self, phase: Phase, steps_per_epoch: int, trainable):
+    def __init__(self, phase: Phase, steps_per_epoch: int, trained):
         by_factor = {}
-        for i, variable in enumerate(trainable):
-            is_head = variable.path.rpartition("/")[0].endswith("head")
-            factor = phase.head_multiplier if is_head else 1.0
+        for i, (variable, factor) in enumerate(trained):
             by_factor.setdefault(factor, []).append((i, variable))
         self.schedule = Schedule(phase, steps_per_epoch)
         self._groups = []
@@ -38,14 +37,20 @@ class PhaseOptimizer:
 
     @property
     def learning_rate(self) -> float:
-        """Of the variables that are no classifier's, at the next step."""
+        """At the next step, where no multiplier changes it."""
         optimizer, _, _ = self._groups[0]
         return float(self.schedule(optimizer.iterations))
 
     def apply(self, gradients) -> None:
-        """Takes one step; gradients in the order of the variables given at first."""
+        """Takes one step; called on every device, with the gradients of all of them.
+
+        Args:
+            gradients: in the order of the variables given at first.
+        """
+        # Keras adds up what each device passes; here each passes the same sum.
+        count = tf.distribute.get_strategy().num_replicas_in_sync
         for optimizer, positions, variables in self._groups:
-            optimizer.apply([gradients[i] for i in positions], variables)
+            optimizer.apply([gradients[i] / count for i in positions], variables)
 
 
 def _optimizer(phase, schedule):
@@ -65,16 +70,18 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         """The rate at `step` (0, 1, …) of the phase."""
         phase = self._phase
-        epoch = ops.cast(step, "float32") / self._steps_per_epoch
+        step = ops.cast(step, "float32")
+        epoch = step / self._steps_per_epoch
         rate = phase.learning_rate * self._factor
         if phase.schedule == "cosine":
-            done = ops.minimum(epoch / phase.epochs, 1.0)
+            done = ops.minimum(step / phase.num_steps(self._steps_per_epoch), 1.0)
             rate = rate * 0.5 * (1.0 + ops.cos(np.pi * done))
         elif phase.schedule == "step":
             for boundary in phase.decay_epochs:
                 rate = rate * ops.where(epoch >= boundary, 0.1, 1.0)
+            for boundary in phase.decay_steps:
+                rate = rate * ops.where(step >= boundary, 0.1, 1.0)
         if phase.warmup_epochs:
             warmup_steps = phase.warmup_epochs * self._steps_per_epoch
-            warm = (ops.cast(step, "float32") + 1.0) / warmup_steps
-            rate = rate * ops.minimum(warm, 1.0)
+            rate = rate * ops.minimum((step + 1.0) / warmup_steps, 1.0)
         return rate

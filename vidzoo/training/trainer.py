@@ -11,11 +11,20 @@ import tensorflow as tf
 from vidzoo.atomic import write_text
 from vidzoo.errors import CheckpointError, VidzooError
 from vidzoo.losses import classification_loss, prediction
-from vidzoo.training import checkpoint, optimizer
-from vidzoo.training.recipes import Phase, Recipe
+from vidzoo.training import checkpoint, devices, optimizer, parts
+from vidzoo.training.events import EventWriter
+from vidzoo.training.recipes import Phase, Recipe, epoch_length
 
+LOG = "log.jsonl"
 _STEPS_BETWEEN_READINGS = 10
 _CHECKPOINTS_KEPT = 2
+
+
+class Stopped(Exception):
+    """Training was asked to stop, and has: a checkpoint of its last step is there."""
+
+    def __init__(self, step: int, num_steps: int):
+        super().__init__(f"stopped after step {step} of {num_steps}")
 
 
 def train(
@@ -25,64 +34,69 @@ def train(
     *,
     num_videos: int,
     run_folder: Path,
+    strategy: tf.distribute.Strategy | None = None,
     resume: bool = False,
     jit_compile: bool = False,
     on_step: Callable[[int, str], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Trains `model` by `recipe`, leaving a log and a checkpoint per epoch.
 
-    An epoch is `ceil(num_videos / batch_size)` steps. `run_folder` gets `log.jsonl`,
-    one line per epoch, and `checkpoints/epoch-NNN.npz`, of which the last two are kept.
+    An epoch is `ceil(num_videos / batch_size)` steps; a phase that is counted in steps
+    may end within one. `run_folder` gets `log.jsonl`, one line per epoch;
+    `checkpoints/step-NNNNNNNN.npz`, one per epoch, of which the last two are kept; and
+    `tensorboard/`.
 
     Args:
-        model: a classifier as `vidzoo.models` builds them.
+        model: a classifier as `vidzoo.models` builds them, built within
+            `strategy.scope()`.
         batches_from: `(first_step, num_steps)` to batches, dictionaries with `rgb`
-            `(N, T, H, W, C)` and `label` int `(N,)`.
+            `(N, T, H, W, C)` and `label`, int `(N,)` or multi-hot `(N, K)`.
         recipe: what to do.
         num_videos: in the training split.
         run_folder: where the log and the checkpoints go.
+        strategy: the devices that share each batch; one of them by default.
         resume: go on from the run folder's newest checkpoint, if there is one.
-        jit_compile: compile the step with XLA.
+        jit_compile: compile the step with XLA; on one device only.
         on_step: called after readings with the number of steps done and a note.
+        should_stop: asked after every step.
 
     Raises:
         VidzooError: the loss is no longer finite.
         CheckpointError: the checkpoint to resume from is damaged, does not fit, or
             lies beyond the recipe's end.
+        Stopped: `should_stop` said so; the last step is saved.
+        ValueError: a phase names parts that the model has not.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     steps_per_epoch = epoch_length(num_videos, recipe)
-    num_epochs = sum(phase.epochs for phase in recipe.phases)
+    num_steps = recipe.num_steps(num_videos)
     newest = checkpoint.latest(run_folder / "checkpoints") if resume else None
-    done = _epoch_of(newest) if newest else 0
-    if done > num_epochs:
+    done = checkpoint.step_of(newest) if newest else 0
+    if done > num_steps:
         raise CheckpointError(
-            f"{newest}: is of epoch {done}, but the recipe ends after {num_epochs}. "
+            f"{newest}: is of step {done}, but the recipe ends after {num_steps}. "
             "Give the recipe of the first run."
         )
-    _keep_lines(run_folder / "log.jsonl", done)
-    batches = iter(batches_from(done * steps_per_epoch, num_epochs * steps_per_epoch))
-    epoch = 0
-    for phase in recipe.phases:
-        run = PhaseRun(model, phase, steps_per_epoch, jit_compile)
-        if newest and epoch < done <= epoch + phase.epochs:
-            checkpoint.restore(newest, model, run.optimizer)
-        for _ in range(phase.epochs):
-            epoch += 1
-            if epoch <= done:
-                continue
-            started = time.monotonic()
-            measured = run.epoch(batches, epoch, on_step)
-            measured |= {"epoch": epoch, "seconds": time.monotonic() - started}
-            _append_line(run_folder / "log.jsonl", measured)
-            file = run_folder / "checkpoints" / f"epoch-{epoch:04d}.npz"
-            checkpoint.save(file, model, run.optimizer, {"epoch": epoch})
-            for old in sorted(file.parent.glob("epoch-*.npz"))[:-_CHECKPOINTS_KEPT]:
-                old.unlink()
-
-
-def epoch_length(num_videos: int, recipe: Recipe) -> int:
-    """Steps in an epoch: enough batches for every video, rounded up."""
-    return -(-num_videos // recipe.batch_size)
+    _keep_lines(run_folder / LOG, done)
+    batches = iter(batches_from(done, num_steps))
+    start = 0
+    try:
+        for number, phase in enumerate(recipe.phases, 1):
+            end = start + phase.num_steps(steps_per_epoch)
+            if done <= end:
+                run = PhaseRun(
+                    model, phase, steps_per_epoch, jit_compile, strategy, recipe.loss
+                )
+                progress = _Progress(num_steps, start, end, steps_per_epoch, number)
+                if start < done:
+                    state = checkpoint.restore(newest, model, run.optimizer)
+                    progress.resume(done, state)
+                devices.spread_random_states(model, strategy)
+                _run_phase(run, batches, progress, run_folder, on_step, should_stop)
+            start = end
+    finally:
+        model.trainable = True
 
 
 class PhaseRun:
@@ -91,54 +105,58 @@ class PhaseRun:
     Attributes:
         optimizer: a `PhaseOptimizer`.
         step: `(clip, label)` of a batch to its `(loss, accuracy)`, two scalar tensors;
-            one step of training.
+            one step of training, on all devices.
     """
 
-    def __init__(self, model, phase: Phase, steps_per_epoch: int, jit_compile: bool):
+    def __init__(
+        self,
+        model,
+        phase: Phase,
+        steps_per_epoch: int,
+        jit_compile: bool,
+        strategy: tf.distribute.Strategy | None = None,
+        loss: str = "softmax",
+    ):
         self._model = model
         self._phase = phase
-        self._steps_per_epoch = steps_per_epoch
-        trainable = model.trainable_variables
-        self.optimizer = optimizer.PhaseOptimizer(phase, steps_per_epoch, trainable)
-        self.step = tf.function(self._train_step, jit_compile=jit_compile)
+        self._strategy = strategy or tf.distribute.get_strategy()
+        self._loss = loss
+        self._num_devices = self._strategy.num_replicas_in_sync
+        trained = parts.prepare(model, phase, synchronized=self._num_devices > 1)
+        self._variables = [variable for variable, _ in trained]
+        with self._strategy.scope():
+            self.optimizer = optimizer.PhaseOptimizer(phase, steps_per_epoch, trained)
+        self._compiled = tf.function(self._on_all_devices, jit_compile=jit_compile)
 
-    def epoch(self, batches, epoch, on_step):
-        """Runs one epoch; returns its mean loss and training accuracy."""
-        readings, unread = [], []
-        for step in range(1, self._steps_per_epoch + 1):
-            batch = next(batches)
-            unread.append(self.step(batch["rgb"], batch["label"]))
-            if step % _STEPS_BETWEEN_READINGS == 0 or step == self._steps_per_epoch:
-                readings += [[float(value) for value in reading] for reading in unread]
-                unread = []
-                loss, accuracy = np.mean(readings, axis=0)
-                if not np.isfinite(loss):
-                    raise VidzooError(
-                        f"the loss is {loss} in epoch {epoch}: training diverged. "
-                        "Train anew, elsewhere, with a lower learning rate."
-                    )
-                if on_step:
-                    note = f"epoch {epoch}: loss {loss:.3f}, accuracy {accuracy:.3f}"
-                    on_step((epoch - 1) * self._steps_per_epoch + step, note)
-        rate = self.optimizer.learning_rate
-        return {"loss": loss, "accuracy": accuracy, "learning_rate": rate}
+    def step(self, clip, label):
+        """See the class."""
+        return self._compiled(*devices.shares((clip, label), self._strategy))
+
+    def _on_all_devices(self, clip, label):
+        loss, accuracy = self._strategy.run(self._train_step, (clip, label))
+        if self._num_devices == 1:
+            return loss, accuracy
+        mean = tf.distribute.ReduceOp.MEAN
+        loss = self._strategy.reduce(mean, loss, axis=None)
+        return loss, self._strategy.reduce(mean, accuracy, axis=None)
 
     def _train_step(self, clip, label):
-        variables = self._model.trainable_variables
+        """One device's share of a step; all shares are of one size."""
         with tf.GradientTape() as tape:
             outputs = self._model(clip, training=True)
-            loss = classification_loss(outputs, label)
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
+            loss = classification_loss(outputs, label, self._loss)
+            share = loss / self._num_devices
+        gradients = tape.gradient(share, [v.value for v in self._variables])
+        gradients = _sum_over_devices(gradients)
         if self._phase.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._phase.clip_norm)
         self.optimizer.apply(
             [
                 self._with_decay(gradient, variable)
-                for gradient, variable in zip(gradients, variables, strict=True)
+                for gradient, variable in zip(gradients, self._variables, strict=True)
             ]
         )
-        answers = tf.argmax(prediction(outputs), axis=1, output_type=label.dtype)
-        return loss, tf.reduce_mean(tf.cast(answers == label, tf.float32))
+        return loss, _accuracy(prediction(outputs), label)
 
     def _with_decay(self, gradient, variable):
         if self._phase.weight_decay and variable.name == "kernel":
@@ -146,15 +164,125 @@ class PhaseRun:
         return gradient
 
 
-def _epoch_of(file):
-    return int(file.stem.removeprefix("epoch-"))
+def _sum_over_devices(gradients):
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return gradients
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
 
 
-def _keep_lines(path, num_epochs):
+def _accuracy(logits, label):
+    """The share of clips whose first answer is right, or one of several right ones."""
+    answers = tf.argmax(logits, axis=1, output_type=tf.int32)
+    if label.shape.rank == 2:
+        return tf.reduce_mean(tf.gather(label, answers, axis=1, batch_dims=1))
+    return tf.reduce_mean(tf.cast(answers == tf.cast(label, tf.int32), tf.float32))
+
+
+class _Progress:
+    """Where a phase stands: its steps, its epochs, and the readings of this epoch."""
+
+    def __init__(self, num_steps, start, end, steps_per_epoch, phase_number):
+        self.num_steps, self.step, self.end = num_steps, start, end
+        self.phase_number = phase_number
+        self._start, self._steps_per_epoch = start, steps_per_epoch
+        self.readings = []  # (loss, accuracy) of every step of this epoch
+        self.seconds = 0.0  # of this epoch, before it was resumed
+
+    def resume(self, step, state):
+        self.step = step
+        self.readings = [tuple(reading) for reading in state["readings"]]
+        self.seconds = state["seconds"]
+
+    @property
+    def is_epoch_end(self):
+        steps = self.step - self._start
+        return steps % self._steps_per_epoch == 0 or self.step == self.end
+
+    @property
+    def epoch(self):
+        """The phase's epoch, from 1, to which the last step belongs."""
+        return -(-(self.step - self._start) // self._steps_per_epoch)
+
+
+def _run_phase(run, batches, progress, run_folder, on_step, should_stop):
+    with EventWriter(run_folder / "tensorboard") as events:
+        while progress.step < progress.end:
+            started = time.monotonic() - progress.seconds
+            unread = []
+            while True:
+                batch = next(batches)
+                unread.append(run.step(batch["rgb"], batch["label"]))
+                progress.step += 1
+                stops = should_stop()
+                at_end = progress.is_epoch_end
+                if at_end or stops or len(unread) == _STEPS_BETWEEN_READINGS:
+                    _read(unread, progress, on_step)
+                if at_end or stops:
+                    break
+            progress.seconds = time.monotonic() - started
+            if at_end:
+                _finish_epoch(run, progress, run_folder, events)
+            else:
+                _save(run, progress, run_folder)
+            if stops and progress.step < progress.num_steps:
+                raise Stopped(progress.step, progress.num_steps)
+
+
+def _read(unread, progress, on_step):
+    """Fetches the readings of the last steps; tells the caller."""
+    new = [tuple(float(value) for value in reading) for reading in unread]
+    unread.clear()
+    progress.readings += new
+    loss, accuracy = np.mean(progress.readings, axis=0)
+    epoch = progress.epoch
+    if not np.isfinite(loss):
+        raise VidzooError(
+            f"the loss is {loss} in epoch {epoch} of phase {progress.phase_number}: "
+            "training diverged. Train anew, elsewhere, with a lower learning rate."
+        )
+    if on_step:
+        note = f"phase {progress.phase_number}, epoch {epoch}: "
+        note += f"loss {loss:.3f}, accuracy {accuracy:.3f}"
+        on_step(progress.step, note)
+
+
+def _finish_epoch(run, progress, run_folder, events):
+    """Logs an epoch, saves a checkpoint, and begins the next one."""
+    loss, accuracy = np.mean(progress.readings, axis=0)
+    measured = {
+        "step": progress.step,
+        "phase": progress.phase_number,
+        "epoch": progress.epoch,
+        "loss": loss,
+        "accuracy": accuracy,
+        "learning_rate": run.optimizer.learning_rate,
+        "seconds": progress.seconds,
+    }
+    _append_line(run_folder / LOG, measured)
+    readings, progress.readings, progress.seconds = progress.readings, [], 0.0
+    _save(run, progress, run_folder)
+    first = progress.step - len(readings) + 1
+    for step, (loss, accuracy) in enumerate(readings, first):
+        events.scalars(step, {"step/loss": loss, "step/accuracy": accuracy})
+    names = ("loss", "accuracy", "learning_rate")
+    events.scalars(progress.step, {f"epoch/{name}": measured[name] for name in names})
+
+
+def _save(run, progress, run_folder):
+    folder = run_folder / "checkpoints"
+    state = {"readings": progress.readings, "seconds": progress.seconds}
+    file = folder / checkpoint.name_of(progress.step)
+    checkpoint.save(file, run._model, run.optimizer, state)
+    checkpoint.remove_all_but(folder, _CHECKPOINTS_KEPT)
+
+
+def _keep_lines(path, num_steps):
     """Drops what a killed run logged of an epoch whose checkpoint it did not write."""
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        write_text(path, "".join(lines[:num_epochs]))
+        kept = [line for line in lines if json.loads(line)["step"] <= num_steps]
+        write_text(path, "".join(kept))
 
 
 def _append_line(path, values):

@@ -422,7 +422,7 @@ def test_interrupted_training_resumes(road, tmp_path):
         text=True,
     )
     deadline = time.monotonic() + 60
-    while not list(run.glob("checkpoints/epoch-*.npz")):
+    while not list(run.glob("checkpoints/step-*.npz")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

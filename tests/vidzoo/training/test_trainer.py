@@ -10,10 +10,11 @@ from keras import layers, ops
 from tests.zoo import named_outputs
 from vidzoo import models
 from vidzoo.errors import CheckpointError, VidzooError
-from vidzoo.training import Phase, Recipe, checkpoint, train
+from vidzoo.training import Phase, Recipe, checkpoint, parts, train
 from vidzoo.training.optimizer import PhaseOptimizer
 
 CLIP = (2, 8, 8, 3)
+HEAD = {"head": 2.0}
 
 
 def toy_model(dropout=0.5):
@@ -103,9 +104,9 @@ def test_weight_decay_comes_after_clipping(plain_step, tmp_path):
     np.testing.assert_allclose(found[name], expected, atol=1e-6)
 
 
-def test_head_multiplier_multiplies_the_heads_step_alone(plain_step, tmp_path):
+def test_a_multiplier_multiplies_its_parts_step_alone(plain_step, tmp_path):
     _, plain = plain_step
-    _, doubled = one_step(tmp_path, head_multiplier=2.0)
+    _, doubled = one_step(tmp_path, multipliers={"head": 2.0})
     for name in plain:
         factor = 2 if name.startswith("image_head") else 1
         np.testing.assert_allclose(
@@ -138,26 +139,30 @@ def test_log_has_a_line_per_epoch(tmp_path):
     log = (tmp_path / "log.jsonl").read_text()
     lines = [json.loads(line) for line in log.splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
-    assert set(lines[0]) == {"epoch", "loss", "accuracy", "learning_rate", "seconds"}
+    assert set(lines[0]) == {
+        *("step", "phase", "epoch", "loss", "accuracy", "learning_rate", "seconds")
+    }
     assert all(0 <= line["accuracy"] <= 1 and line["loss"] > 0 for line in lines)
     assert [done for done, _ in seen] == [10, 13, 23, 26]
-    assert seen[-1][1].startswith("epoch 2: loss ")
+    assert seen[-1][1].startswith("phase 1, epoch 2: loss ")
     names = sorted(file.name for file in (tmp_path / "checkpoints").iterdir())
-    assert names == ["epoch-0001.npz", "epoch-0002.npz"]
+    assert names == ["step-00000013.npz", "step-00000026.npz"]
 
 
 def test_only_the_last_two_checkpoints_are_kept(tmp_path):
     recipe = RECIPE.replacing(epochs=4, batch_size=4)
     train(toy_model(), batches(), recipe, num_videos=4, run_folder=tmp_path)
     names = sorted(file.name for file in (tmp_path / "checkpoints").iterdir())
-    assert names == ["epoch-0003.npz", "epoch-0004.npz"]
+    assert names == ["step-00000003.npz", "step-00000004.npz"]
 
 
 def test_diverged_training_stops(tmp_path):
     made = batches()(0, 3)
     made[1]["rgb"] = np.full((4, *CLIP), np.nan, np.float32)
     made = [batch | {"rgb": batch["rgb"].astype(np.float32)} for batch in made]
-    with pytest.raises(VidzooError, match="loss is nan in epoch 1: training diverged"):
+    with pytest.raises(
+        VidzooError, match="loss is nan in epoch 1 of phase 1: training"
+    ):
         train(
             toy_model(),
             lambda first, last: made[first:last],
@@ -165,7 +170,7 @@ def test_diverged_training_stops(tmp_path):
             num_videos=12,
             run_folder=tmp_path,
         )
-    assert not list(tmp_path.rglob("epoch-*.npz"))
+    assert not list(tmp_path.rglob("step-*.npz"))
 
 
 class Interrupted(Exception):
@@ -199,7 +204,7 @@ def assert_equal_weights(model, other):
 )
 def test_resumed_training_ends_at_the_same_bits(optimizer, stop_after, tmp_path):
     """Two phases of two epochs of two steps, with dropout and momentum."""
-    phase = Phase(2, 0.01, optimizer=optimizer, schedule="cosine", head_multiplier=2.0)
+    phase = Phase(2, 0.01, optimizer=optimizer, schedule="cosine", multipliers=HEAD)
     recipe = Recipe(phases=(phase, phase), batch_size=4)
 
     def run(folder, batches_from, seed, resume=False):
@@ -221,7 +226,8 @@ def test_resumed_training_ends_at_the_same_bits(optimizer, stop_after, tmp_path)
     resumed = run("cut", batches(), seed=2, resume=True)
     assert_equal_weights(resumed, whole)
     lines = (tmp_path / "cut/log.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8]
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 1, 2]
 
 
 def test_a_resumed_tsn_ends_at_the_same_bits(tmp_path):
@@ -252,7 +258,7 @@ def test_a_run_killed_while_saving_logs_each_epoch_once(tmp_path, monkeypatch):
     save = checkpoint.save
 
     def killed(path, model, optimizer, state):
-        if state["epoch"] == 2:
+        if checkpoint.step_of(path) == 4:
             raise Interrupted
         save(path, model, optimizer, state)
 
@@ -294,7 +300,7 @@ def test_resuming_beyond_the_recipes_end_is_an_error(tmp_path):
     train(toy_model(), batches(), recipe, num_videos=8, run_folder=tmp_path)
     as_in_a_new_process()
     shorter = recipe.replacing(epochs=1)
-    with pytest.raises(CheckpointError, match="epoch"):
+    with pytest.raises(CheckpointError, match="of step 4, but the recipe ends after 2"):
         train(
             toy_model(),
             batches(),
@@ -318,25 +324,25 @@ def test_resume_without_a_checkpoint_starts_at_the_beginning(tmp_path):
 
 def optimizer_of(model, **phase):
     phase = Phase(**{"epochs": 1, "learning_rate": 0.1} | phase)
-    return PhaseOptimizer(phase, 1, model.trainable_variables)
+    return PhaseOptimizer(phase, 1, parts.prepare(model, phase))
 
 
 def test_checkpoint_brings_everything_back(tmp_path):
     model = toy_model()
-    optimizer = optimizer_of(model, head_multiplier=2.0)
+    optimizer = optimizer_of(model, multipliers=HEAD)
     random = np.random.default_rng(0)
     gradients = [random.normal(size=v.shape) for v in model.trainable_variables]
     optimizer.apply([ops.cast(gradient, "float32") for gradient in gradients])
     clip = batches()(0, 1)[0]["rgb"]
     model(clip, training=True)  # moves the dropout's random state, and batch norm's
     expected = [np.array(v) for v in (*model.variables, *optimizer.variables)]
-    checkpoint.save(tmp_path / "a/epoch-0001.npz", model, optimizer, {"epoch": 1})
+    checkpoint.save(tmp_path / "a/step-00000002.npz", model, optimizer, {"epoch": 1})
     next_answer = named_outputs(model(clip, training=True))["logits"]
 
     for variable in (*model.variables, *optimizer.variables):
         variable.assign(ops.zeros_like(variable))
-    state = checkpoint.restore(tmp_path / "a/epoch-0001.npz", model, optimizer)
-    assert state == {"epoch": 1}
+    state = checkpoint.restore(tmp_path / "a/step-00000002.npz", model, optimizer)
+    assert state == {"x": 1}
     variables = (*model.variables, *optimizer.variables)
     for variable, value in zip(variables, expected, strict=True):
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)
@@ -347,9 +353,9 @@ def test_checkpoint_brings_everything_back(tmp_path):
 def test_checkpoint_fits_the_same_model_built_later_in_one_process(tmp_path):
     """As in a notebook: train, interrupt, build again, resume."""
     first = toy_model()
-    checkpoint.save(tmp_path / "epoch-0001.npz", first, optimizer_of(first), {})
+    checkpoint.save(tmp_path / "step-00000002.npz", first, optimizer_of(first), {})
     second = toy_model()
-    checkpoint.restore(tmp_path / "epoch-0001.npz", second, optimizer_of(second))
+    checkpoint.restore(tmp_path / "step-00000002.npz", second, optimizer_of(second))
     assert_equal_weights(second, first)
 
 
@@ -358,7 +364,7 @@ def test_checkpoint_of_another_model(tmp_path):
         toy_model(),
         models.TSN(3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3)),
     )
-    path = tmp_path / "epoch-0001.npz"
+    path = tmp_path / "step-00000002.npz"
     checkpoint.save(path, other, optimizer_of(other), {})
     before = [np.array(v) for v in model.variables]
     message = r"is of another model or recipe: \d+ variables differ; first: model/0/"
@@ -370,7 +376,7 @@ def test_checkpoint_of_another_model(tmp_path):
 
 def test_checkpoint_of_another_optimizer(tmp_path):
     model = toy_model()
-    path = tmp_path / "epoch-0001.npz"
+    path = tmp_path / "step-00000002.npz"
     checkpoint.save(path, model, optimizer_of(model), {})
     with pytest.raises(CheckpointError, match="first: optimizer/.* there, .* here"):
         checkpoint.restore(path, model, optimizer_of(model, optimizer="adam"))
@@ -378,19 +384,19 @@ def test_checkpoint_of_another_optimizer(tmp_path):
 
 def test_damaged_checkpoints(tmp_path):
     model = toy_model()
-    path = tmp_path / "epoch-0001.npz"
+    path = tmp_path / "step-00000002.npz"
     checkpoint.save(path, model, optimizer_of(model), {})
     whole = path.read_bytes()
     without_state = tmp_path / "other.npz"
     np.savez(without_state, x=np.zeros(3))
     for damaged in (b"", b"text", whole[: len(whole) // 2], without_state.read_bytes()):
         path.write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="epoch-0001.npz: not a readable"):
+        with pytest.raises(CheckpointError, match="step-00000002.npz: not a readable"):
             checkpoint.restore(path, model, optimizer_of(model))
 
 
 def test_latest_is_the_newest_whole_one(tmp_path):
     assert checkpoint.latest(tmp_path / "none") is None
-    for name in ("epoch-0002.npz", "epoch-0010.npz", ".epoch-0011.npz.x1"):
+    for name in ("step-00000002.npz", "step-00000010.npz", ".step-00000011.npz.x1"):
         (tmp_path / name).touch()
-    assert checkpoint.latest(tmp_path).name == "epoch-0010.npz"
+    assert checkpoint.latest(tmp_path).name == "step-00000010.npz"

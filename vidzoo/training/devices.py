@@ -1,0 +1,78 @@
+"""On which devices a network trains: one, or several that share each batch."""
+
+import tensorflow as tf
+
+from vidzoo.errors import UsageError
+
+
+def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
+    """Spreads training over the visible GPUs, or CPU devices where there is no GPU.
+
+    Args:
+        num_devices: how many of them; all by default.
+
+    Returns:
+        TensorFlow's default strategy for one device, else a `MirroredStrategy`.
+
+    Raises:
+        UsageError: there are not so many devices.
+    """
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    found = [device.name for device in tf.config.list_logical_devices(kind)]
+    count = len(found) if num_devices is None else num_devices
+    if not 1 <= count <= len(found):
+        raise UsageError(
+            f"--devices is {count}, but there is {len(found)} {kind} device here. "
+            if len(found) == 1
+            else f"--devices is {count}, but there are {len(found)} {kind} devices."
+        )
+    if count == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy(found[:count])
+
+
+def check_batch_size(batch_size: int, devices: tf.distribute.Strategy) -> None:
+    """Checks that devices can share a batch evenly.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    count = devices.num_replicas_in_sync
+    if batch_size % count:
+        raise UsageError(
+            f"--batch_size is {batch_size}, which {count} devices cannot share evenly. "
+            f"Give a multiple of {count}, or other --devices."
+        )
+
+
+def shares(batch, devices: tf.distribute.Strategy):
+    """A batch's equal shares, one for each device, for `Strategy.run`.
+
+    Args:
+        batch: a tuple of tensors `(N, ...)`, N a multiple of the number of devices.
+        devices: the strategy.
+    """
+    count = devices.num_replicas_in_sync
+    if count == 1:
+        return batch
+    size = len(batch[0]) // count
+
+    def share(context):
+        first = context.replica_id_in_sync_group * size
+        return tuple(tensor[first : first + size] for tensor in batch)
+
+    return devices.experimental_distribute_values_from_function(share)
+
+
+def spread_random_states(model, devices: tf.distribute.Strategy) -> None:
+    """Gives each device random numbers of its own; the first one keeps its own.
+
+    Mirrored variables start equal, so that every device would drop the same units.
+    """
+    if devices.num_replicas_in_sync == 1:
+        return
+    for variable in model.variables:
+        if variable.name == "seed_generator_state":
+            copies = devices.experimental_local_results(variable.value)
+            for number, copy in enumerate(copies):
+                copy.assign_add([number, 0])
