@@ -16,8 +16,9 @@ from absl.flags import argparse_flags
 
 from vidzoo.errors import UsageError, VidzooError
 from vidzoo.quiet import show_vidzoo_logs_only, without_greetings
+from vidzoo.stopping import INTERRUPTED, TERMINATED
 
-DONE, FAILED, USAGE, SKIPPED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+DONE, FAILED, USAGE, SKIPPED = 0, 1, 2, 3
 
 _EPILOG = """A folder of videos to a served classifier, in four commands:
   vidzoo prepare VIDEOS RECORDS
@@ -178,27 +179,58 @@ def _train(verbs):
     verb.add_argument(
         "--backbone",
         default="resnet50",
-        help="resnet18, resnet34, resnet50 (the default), googlenet or tiny",
+        help="resnet18, 34, 50 (the default), 101 or 152, googlenet, or tiny",
     )
     verb.add_argument("--weights", help="initial weights, a .npz file")
     verb.add_argument(
         "--recipe",
-        help="finetune (default with --weights), scratch (without), motion-shapes",
+        help="finetune (default with --weights), scratch (without), motion-shapes, or "
+        "the paper's: hmdb51, act, ucf101, fcvid",
     )
-    verb.add_argument("--split", default="train", help="videos to train on (train)")
-    verb.add_argument("--num_segments", type=_count, default=3, help="snippets (3)")
+    verb.add_argument(
+        "--split",
+        default="train",
+        help="videos to train on (train); train1,train2,train3 trains a run for each",
+    )
+    verb.add_argument(
+        "--num_segments", type=_count, help="snippets, in place of the recipe's"
+    )
     verb.add_argument(
         "--frame_size", type=_count, default=224, help="pixels of a clip's side (224)"
     )
-    verb.add_argument("--epochs", type=_count, help="in place of the recipe's")
+    verb.add_argument(
+        "--difference_layers",
+        type=_names,
+        help="tdn: where differences enter, the first of input,conv1,res2,... (all)",
+    )
+    verb.add_argument("--difference_merge", help="tdn: sum (the default), conv or gate")
+    verb.add_argument(
+        "--epochs",
+        type=_list_of(_count),
+        help="in place of the recipe's; 8,4 gives each of two phases its own",
+    )
+    verb.add_argument(
+        "--steps",
+        type=_list_of(_count),
+        help="likewise, for recipes that are counted in steps",
+    )
     verb.add_argument("--batch_size", type=_count, help="in place of the recipe's")
     verb.add_argument(
         "--learning_rate",
-        type=float,
-        help="in place of the recipe's; finetune's classifiers learn 30 times as fast",
+        type=_list_of(float),
+        help="in place of the recipe's, likewise; its multipliers stay",
     )
     verb.add_argument("--dropout", type=float, help="in place of the recipe's")
     verb.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    verb.add_argument(
+        "--devices",
+        type=_count,
+        dest="num_devices",
+        help="GPUs, or CPU devices without any, that share each batch (all)",
+    )
+    verb.add_argument(
+        "--mixed_precision", action="store_true", help="compute in bfloat16"
+    )
     verb.add_argument("--workers", type=_count, help="clips decoded at once")
     verb.add_argument("--jit_compile", action="store_true", help="compile with XLA")
     verb.add_argument(
@@ -210,54 +242,71 @@ def _train(verbs):
 def _run_train(args):
     from vidzoo.tasks import train
 
-    names = ("epochs", "batch_size", "learning_rate", "dropout")
-    given = {name: getattr(args, name) for name in names}
     train.run(
         args.records,
         args.out,
-        model=args.model,
-        backbone=args.backbone,
-        recipe=args.recipe,
-        changes={name: value for name, value in given.items() if value is not None},
-        num_segments=args.num_segments,
-        frame_size=args.frame_size,
-        weights=args.weights,
-        split=args.split,
-        seed=args.seed,
-        workers=args.workers,
-        jit_compile=args.jit_compile,
-        resume=args.resume,
+        changes=_given(
+            args, "epochs", "steps", "batch_size", "learning_rate", "dropout"
+        ),
+        model_options=_given(args, "difference_layers", "difference_merge"),
+        **_taken(
+            args,
+            *("model", "backbone", "recipe", "num_segments", "frame_size", "weights"),
+            *("split", "seed", "num_devices", "mixed_precision", "workers"),
+            *("jit_compile", "resume"),
+        ),
     )
     return DONE
 
 
 def _evaluate(verbs):
     verb = verbs.add_parser("evaluate", help="a run's scores and metrics on a split")
-    verb.add_argument("run", metavar="RUN", help="run folder")
+    verb.add_argument("run", metavar="RUN", help="run folder, or a folder of several")
     verb.add_argument("records", metavar="RECORDS", help="folder of records")
-    verb.add_argument("--protocol", default="center", help="center")
-    verb.add_argument("--split", default="test", help="videos to score (test)")
+    verb.add_argument(
+        "--protocol",
+        default="center",
+        help="center, or CLIPSxCROPS with 1, 2, 5 or 10 crops, such as 25x10",
+    )
+    verb.add_argument(
+        "--split", help="videos to score (the run's own: test2 for train2)"
+    )
     verb.add_argument("--out", help="scores file (RUN/scores-SPLIT-PROTOCOL.npz)")
-    verb.add_argument("--batch_size", type=_count, default=16, help="clips (16)")
+    verb.add_argument("--seed", type=int, default=0, help="of the random clips (0)")
+    verb.add_argument("--batch_size", type=_count, default=16, help="views (16)")
     verb.add_argument("--workers", type=_count, help="clips decoded at once")
+    verb.add_argument(
+        "--confusion",
+        action="store_true",
+        help="also write the confusion matrix, as JSON and PNG, beside the scores",
+    )
     verb.add_argument("--json", action="store_true", help="print metrics as JSON")
     verb.set_defaults(function=_run_evaluate)
 
 
 def _run_evaluate(args):
-    from vidzoo.tasks import evaluate, show
+    from vidzoo.tasks import evaluate, run_folder, show
 
-    scores, measured = evaluate.run(
-        args.run,
-        args.records,
-        protocol=args.protocol,
-        split=args.split,
-        out=args.out,
-        batch_size=args.batch_size,
-        workers=args.workers,
-    )
-    show.metrics(scores, measured, as_json=args.json)
+    options = _taken(args, "protocol", "seed", "batch_size", "workers", "confusion")
+    if run_folder.is_single(args.run):
+        scores, measured = evaluate.run(
+            args.run, args.records, split=args.split, out=args.out, **options
+        )
+        show.metrics(measured, as_json=args.json)
+    else:
+        _refuse_for_several_runs(args)
+        result = evaluate.run_splits(args.run, args.records, **options)
+        show.split_metrics(result, as_json=args.json)
     return DONE
+
+
+def _refuse_for_several_runs(args):
+    for flag, value in (("--split", args.split), ("--out", args.out)):
+        if value is not None:
+            raise UsageError(
+                f"{flag} is for one run; {args.run} holds several, each scored on its "
+                "own test split."
+            )
 
 
 def _export(verbs):
@@ -292,6 +341,34 @@ def _run_predict(args):
     if failed == len(answers):
         return FAILED
     return SKIPPED if failed else DONE
+
+
+def _taken(args, *names):
+    """Flags by name."""
+    return {name: getattr(args, name) for name in names}
+
+
+def _given(args, *names):
+    """Flags by name, without those that were left out."""
+    return {k: v for k, v in _taken(args, *names).items() if v is not None}
+
+
+def _names(text):
+    return tuple(text.split(","))
+
+
+def _list_of(kind):
+    """A flag's type: values with commas between them."""
+
+    def parse(text):
+        try:
+            return [kind(part) for part in text.split(",")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"'{text}': give a number, or several with commas between them"
+            ) from None
+
+    return parse
 
 
 def _size(text):

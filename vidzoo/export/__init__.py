@@ -1,5 +1,10 @@
 """Export: a trained model as a SavedModel that TensorFlow alone can serve."""
 
-from vidzoo.export.saved_model import DESCRIPTION, export_saved_model, load_saved_model
+from vidzoo.export.saved_model import (
+    ACTIVATIONS,
+    DESCRIPTION,
+    export_saved_model,
+    load_saved_model,
+)
 
-__all__ = ["DESCRIPTION", "export_saved_model", "load_saved_model"]
+__all__ = ["ACTIVATIONS", "DESCRIPTION", "export_saved_model", "load_saved_model"]

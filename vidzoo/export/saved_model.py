@@ -1,14 +1,18 @@
-"""SavedModels: `serving_default` from a uint8 clip to class scores.
+"""SavedModels: from clips, or a video's JPEG frames, to class scores.
 
-Signatures: `serving_default` gives `scores` (softmax) and `logits` gives `logits`, both
-`(N, K)`, from `clip` uint8 `(N, T, H, W, C)`; `class_names` gives the K names. Beside
-the graph lies `assets.extra/vidzoo.json`: how a clip is taken from a video.
+Signatures: `serving_default` gives `scores` and `logits` gives `logits`, both `(N, K)`,
+from `clip` uint8 `(N, T, H, W, C)`; `classify_jpegs` gives `scores` from `jpegs` string
+`(N, F)`, the encoded frames of N videos, shorter ones filled up with empty strings at
+their end; `class_names` gives the K names. Scores are a softmax over classes, or a
+sigmoid of each where videos have several labels. Beside the graph lies
+`assets.extra/vidzoo.json`: how a clip is taken from a video.
 """
 
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -18,9 +22,18 @@ from vidzoo.errors import VidzooError
 from vidzoo.losses import prediction
 
 DESCRIPTION = "assets.extra/vidzoo.json"
+ACTIVATIONS = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}
 
 
-def export_saved_model(model, classes, description: dict, out) -> None:
+def export_saved_model(
+    model,
+    classes,
+    description: dict,
+    out,
+    *,
+    clips_from_jpegs: Callable,
+    activation: str = "softmax",
+) -> None:
     """Writes `model` as a SavedModel folder; whole or not at all.
 
     Args:
@@ -28,11 +41,19 @@ def export_saved_model(model, classes, description: dict, out) -> None:
         classes: K names.
         description: JSON-ready; what `predict` must know to make clips.
         out: the folder to make; it must not exist.
+        clips_from_jpegs: TensorFlow function from `(N, F)` encoded frames to uint8
+            clips `(N, T, H, W, C)`; it becomes part of the graph.
+        activation: from logits to scores, a key of `ACTIVATIONS`.
 
     Raises:
         VidzooError: `out` exists already.
-        ValueError: `classes` are not as many as the model's.
+        ValueError: `classes` are not as many as the model's, or `activation` is
+            unknown.
     """
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"`activation` must be one of {tuple(ACTIVATIONS)}. Received: {activation}."
+        )
     out, classes = Path(out), list(classes)
     num_outputs = prediction(model.output).shape[-1]
     if len(classes) != num_outputs:
@@ -44,12 +65,16 @@ def export_saved_model(model, classes, description: dict, out) -> None:
         raise VidzooError(f"{out}: exists already. Choose another folder or remove it.")
     out.parent.mkdir(parents=True, exist_ok=True)
     clip = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name="clip")
+    jpegs = tf.TensorSpec((None, None), tf.string, name="jpegs")
 
     def logits(clip):
         return {"logits": tf.cast(prediction(model(clip, training=False)), tf.float32)}
 
     def scores(clip):
-        return {"scores": tf.nn.softmax(logits(clip)["logits"])}
+        return {"scores": ACTIVATIONS[activation](logits(clip)["logits"])}
+
+    def classify_jpegs(jpegs):
+        return scores(clips_from_jpegs(jpegs))
 
     def class_names():
         return {"class_names": tf.constant(classes)}
@@ -58,12 +83,14 @@ def export_saved_model(model, classes, description: dict, out) -> None:
     archive.track(model)
     archive.add_endpoint("serving_default", scores, input_signature=[clip])
     archive.add_endpoint("logits", logits, input_signature=[clip])
+    archive.add_endpoint("classify_jpegs", classify_jpegs, input_signature=[jpegs])
     archive.add_endpoint("class_names", class_names, input_signature=[])
     temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         archive.write_out(str(temporary), verbose=False)
         file = temporary / DESCRIPTION
         file.parent.mkdir()
+        description = description | {"activation": activation}
         file.write_text(json.dumps(description, indent=1) + "\n")
         temporary.chmod(0o755)
         os.replace(temporary, out)

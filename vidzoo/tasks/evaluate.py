@@ -8,13 +8,17 @@ import tensorflow as tf
 from vidzoo import metrics
 from vidzoo.atomic import write_text
 from vidzoo.errors import RecordError, UsageError
-from vidzoo.evaluation import Scores, classify
+from vidzoo.evaluation import (
+    Scores,
+    classify,
+    mean_over_splits,
+    protocols,
+    write_confusion,
+)
 from vidzoo.progress import Progress
 from vidzoo.tasks import run_folder
+from vidzoo.tasks.open_records import open_records
 from vidzoo_data import clips
-from vidzoo_data.records.read import Records
-
-PROTOCOLS = ("center",)
 
 
 def run(
@@ -22,65 +26,143 @@ def run(
     records,
     *,
     protocol: str = "center",
-    split: str = "test",
+    split: str | None = None,
     out=None,
+    seed: int = 0,
     batch_size: int = 16,
     workers: int | None = None,
+    confusion: bool = False,
 ) -> tuple[Scores, dict]:
     """Scores one split of a records folder and measures them.
 
     Args:
         run: a run folder.
         records: a records folder with the run's classes.
-        protocol: `"center"`: one clip, the middle frame of each segment, the middle of
-            the frame.
-        split: which videos.
+        protocol: `"center"`, one clip, the middle frame of each segment, the middle of
+            the frame; or `"CLIPSxCROPS"`, such as the paper's `"25x10"`.
+        split: which videos; by default the test split of the run's training split,
+            `"test2"` of `"train2"`.
         out: the scores file; `RUN/scores-SPLIT-PROTOCOL.npz` unless told. The metrics
             go beside it, with the ending `.json`.
-        batch_size: clips at once.
+        seed: of the random clips.
+        batch_size: views at once.
         workers: clips decoded at once.
+        confusion: also write the confusion matrix, as JSON and PNG, beside the scores.
 
     Returns:
         The scores, and the metrics by name.
 
     Raises:
-        UsageError: protocol or split is unknown, or `out` is no `.npz`.
+        UsageError: protocol or split is unknown, `out` is no `.npz`, or a confusion
+            matrix is asked for where videos have several labels.
         VidzooError: `out` exists and holds no scores.
         RecordError: the records have other classes, or were made with another size,
             rate or quality, than those that the run was trained on.
         CheckpointError: `run` is no finished run.
     """
-    if protocol not in PROTOCOLS:
-        known = ", ".join(PROTOCOLS)
-        raise UsageError(f"no protocol '{protocol}'. Choose one of: {known}.")
-    data = Records(records)
-    videos = data.split(split)
+    try:
+        views = protocols.parse(protocol)
+    except ValueError as error:
+        raise UsageError(f"{error} (--protocol)") from error
+    data = open_records(records)
     model, description = run_folder.load_trained(run)
+    split = split or _test_split(description["split"])
+    videos = data.split(split)
     _check_records(data, description)
+    has_several = description["recipe"]["loss"] == "sigmoid"
+    if confusion and has_several:
+        raise UsageError(
+            "--confusion: a confusion matrix needs one label a video; this run was "
+            "trained with several."
+        )
     file = Path(out) if out else Path(run) / f"scores-{split}-{protocol}.npz"
     _check_out(file)
-    batches = clips.center_batches(
+    options = {
+        "sampling": clips.Segments(description["arguments"]["num_segments"]),
+        "batch_size": batch_size,
+        "workers": workers,
+        "multi_label": has_several,
+    }
+    size = description["arguments"]["frame_shape"][0]
+    batches = _batches(data, split, views, size, seed, options)
+    total = len(videos) * views.num_views
+    with Progress("evaluate", total, "views") as progress:
+        batches = clips.checked(batches, data)
+        forward = _forward(model)
+        scores = classify(forward, batches, data.classes, protocol, progress.update)
+    measured = _measure(scores, description["model"], split)
+    scores.save(file)
+    write_text(file.with_suffix(".json"), json.dumps(measured, indent=1) + "\n")
+    if confusion:
+        write_confusion(scores, file.with_name(f"{file.stem}-confusion"))
+    return scores, measured
+
+
+def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
+    """Scores a run for each of several splits, and averages what they measure.
+
+    Args:
+        parent: a folder of run folders, as `vidzoo train --split=train1,train2,train3`
+            makes it.
+        records: a records folder with all of their test splits.
+        protocol: see `run`.
+        **options: of `run`.
+
+    Returns:
+        `splits`, metrics by split, and `mean`, their averages and standard deviations;
+        also written to `PARENT/scores-mean-PROTOCOL.json`.
+
+    Raises:
+        VidzooError: as `run`, or the runs cannot be averaged.
+    """
+    summaries = {}
+    for folder in run_folder.runs_in(Path(parent)):
+        _, measured = run(folder, records, protocol=protocol, **options)
+        summaries[measured["split"]] = measured
+    result = {"splits": summaries, "mean": mean_over_splits(summaries)}
+    file = Path(parent) / f"scores-mean-{protocol}.json"
+    write_text(file, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _test_split(train_split):
+    return train_split.replace("train", "test", 1)
+
+
+def _batches(data, split, views, size, seed, options):
+    if views == protocols.CENTER:
+        crop = clips.CenterCrop(size)
+        return clips.center_batches(data, split, crop=crop, **options)
+    return clips.view_batches(
         data,
         split,
-        sampling=clips.Segments(description["arguments"]["num_segments"]),
-        crop=clips.CenterCrop(description["arguments"]["frame_shape"][0]),
-        batch_size=batch_size,
-        workers=workers,
+        size=size,
+        num_clips=views.num_clips,
+        num_crops=views.num_crops,
+        seed=seed,
+        **options,
     )
+
+
+def _forward(model):
     clip = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8)
-    forward = tf.function(
+    return tf.function(
         lambda clip: model(clip, training=False),
         input_signature=[clip],  # or the last batch, a smaller one, traces once more
         jit_compile=False,
     )
-    with Progress("evaluate", len(videos), "clips") as progress:
-        batches = clips.checked(batches, data)
-        scores = classify(forward, batches, data.classes, protocol, progress.update)
+
+
+def _measure(scores, model, split):
+    """Metrics of the prediction, and the top-1 of each of its streams."""
     measured = metrics.summary(scores.logits, scores.labels)
-    measured |= {"protocol": protocol, "split": split, "model": description["model"]}
-    scores.save(file)
-    write_text(file.with_suffix(".json"), json.dumps(measured, indent=1) + "\n")
-    return scores, measured
+    streams = {
+        name: metrics.summary(logits, scores.labels)
+        for name, logits in scores.streams.items()
+    }
+    if streams:
+        measured["streams"] = streams
+    return measured | {"protocol": scores.protocol, "split": split, "model": model}
 
 
 def _check_out(file):

@@ -1,7 +1,10 @@
 """`vidzoo export RUN OUT`: a trained run as a SavedModel."""
 
+import functools
+
 from vidzoo.export import export_saved_model
 from vidzoo.tasks import run_folder
+from vidzoo_data import clips
 
 
 def run(run, out) -> None:
@@ -25,4 +28,18 @@ def run(run, out) -> None:
         "frame_size": arguments["frame_shape"][0],
         "prepare": {name: made_with[name] for name in ("size", "fps", "jpeg_quality")},
     }
-    export_saved_model(model, description["classes"], how, out)
+    size = made_with["size"]
+    clips_from_jpegs = functools.partial(
+        clips.jpeg_clips,
+        sampling=clips.Segments(how["num_segments"]),
+        crop=clips.CenterCrop(how["frame_size"]),
+        stored_size=size if isinstance(size, int) else tuple(size),
+    )
+    export_saved_model(
+        model,
+        description["classes"],
+        how,
+        out,
+        clips_from_jpegs=clips_from_jpegs,
+        activation=description["recipe"]["loss"],
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vidzoo.errors import VideoError
-from vidzoo.export import load_saved_model
+from vidzoo.export import ACTIVATIONS, load_saved_model
 from vidzoo_data import clips
 from vidzoo_data.records import schema
 from vidzoo_data.records.encode import encode_video
@@ -19,8 +19,9 @@ class Prediction:
 
     Attributes:
         video: the file.
-        logits: `(K,)`, before softmax.
-        scores: `(K,)`, after it.
+        logits: `(K,)`.
+        scores: `(K,)`, after softmax, or after a sigmoid where videos have several
+            labels.
         error: why the video could not be classified; the arrays are then empty.
     """
 
@@ -81,7 +82,7 @@ class Classifier:
         except VideoError as error:
             return Prediction(str(video), np.empty(0), np.empty(0), str(error))
         logits = self._model.signatures["logits"](clip=clip)["logits"]
-        scores = tf.nn.softmax(logits)
+        scores = ACTIVATIONS[self._how["activation"]](logits)
         return Prediction(str(video), logits[0].numpy(), scores[0].numpy())
 
 

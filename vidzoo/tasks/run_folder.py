@@ -13,7 +13,7 @@ MODELS = {"tsn": models.TSN, "tdn": models.TDN}
 DESCRIPTION = "run.json"
 WEIGHTS = "weights.npz"
 _SMALLEST_FRAME = 32  # pixels: backbones halve the resolution five times
-_KEYS = ("model", "arguments", "classes", "data")
+_KEYS = ("model", "arguments", "classes", "recipe", "split", "data")
 
 
 def build_model(network: str, arguments: dict, weights=None):
@@ -86,6 +86,11 @@ def claim_parent(out: Path, splits: Sequence[str]) -> None:
             f"{out}: holds {others[0]}; a folder for the runs of {', '.join(splits)} "
             "was expected. Choose another --out."
         )
+
+
+def is_single(folder) -> bool:
+    """Whether a folder is one run's, rather than one of several runs."""
+    return runs_in(Path(folder)) == [Path(folder)]
 
 
 def runs_in(folder: Path) -> list[Path]:

@@ -35,7 +35,17 @@ def prepared(summary, out, *, as_json: bool) -> None:
     _lines(lines)
 
 
-def metrics(scores, measured, *, as_json: bool) -> None:
+_METRICS = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "mean_class": "mean class accuracy",
+    "hit1": "Hit@1",
+    "hit5": "Hit@5",
+    "map": "mAP",
+}
+
+
+def metrics(measured, *, as_json: bool) -> None:
     """What `evaluate` measured."""
     if as_json:
         _json(measured)
@@ -45,10 +55,35 @@ def metrics(scores, measured, *, as_json: bool) -> None:
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
-    interval = f"{measured['top1_low']:.3f} to {measured['top1_high']:.3f}"
-    table.add_row("top-1", f"{measured['top1']:.3f}", interval)
-    table.add_row("top-5", f"{measured['top5']:.3f}", "")
-    table.add_row("mean class accuracy", f"{measured['mean_class']:.3f}", "")
+    for name, label in _METRICS.items():
+        if name in measured:
+            interval = ""
+            if f"{name}_low" in measured:
+                low, high = measured[f"{name}_low"], measured[f"{name}_high"]
+                interval = f"{low:.3f} to {high:.3f}"
+            table.add_row(label, f"{measured[name]:.3f}", interval)
+    for stream, values in measured.get("streams", {}).items():
+        first = next(name for name in _METRICS if name in values)
+        label = f"{_METRICS[first]}, {stream} alone"
+        table.add_row(label, f"{values[first]:.3f}", "")
+    _console().print(table)
+
+
+def split_metrics(result, *, as_json: bool) -> None:
+    """What `evaluate` measured on several splits, and the mean."""
+    if as_json:
+        _json(result)
+        return
+    splits, mean = result["splits"], result["mean"]
+    table = Table(title=f"{mean['model']}, {mean['protocol']}")
+    table.add_column("metric")
+    for split in splits:
+        table.add_column(split, justify="right")
+    table.add_column("mean", justify="right")
+    for name, label in _METRICS.items():
+        if name in mean:
+            values = [f"{measured[name]:.3f}" for measured in splits.values()]
+            table.add_row(label, *values, f"{mean[name]:.3f}")
     _console().print(table)
 
 

@@ -43,7 +43,7 @@ def prepare(model, phase: Phase, *, synchronized: bool = False) -> list:
     Raises:
         ValueError: the phase names a part that the model has not, or nothing trains.
     """
-    model.trainable = True
+    reset(model)
     _check_names(model, phase)
     trained, seen = [], set()
     for layer in model.layers:
@@ -63,6 +63,12 @@ def prepare(model, phase: Phase, *, synchronized: bool = False) -> list:
     if not trained:
         raise ValueError(f"`frozen` leaves nothing to train. Received: {phase.frozen}.")
     return trained
+
+
+def reset(model) -> None:
+    """Makes every layer trainable again; a model's own flag does not reach them."""
+    for layer in model.layers:
+        layer.trainable = True
 
 
 def _is_frozen(layer_name, phase):

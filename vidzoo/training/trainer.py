@@ -96,7 +96,7 @@ def train(
                 _run_phase(run, batches, progress, run_folder, on_step, should_stop)
             start = end
     finally:
-        model.trainable = True
+        parts.reset(model)
 
 
 class PhaseRun:

@@ -1,0 +1,152 @@
+"""Several devices give what one gives; logical CPU devices stand in for GPUs.
+
+Logical devices are fixed before TensorFlow starts, so each case has its own process.
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+_PREAMBLE = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+logical = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, logical)
+from pathlib import Path
+from vidzoo import models
+from vidzoo.errors import UsageError
+from vidzoo.training import Phase, Recipe, devices, train
+"""
+
+_TRAIN = """
+out, batch_norm = Path(sys.argv[1]), sys.argv[2]
+random = np.random.default_rng(5)
+made = [
+    {
+        "rgb": tf.constant(random.integers(0, 256, (16, 2, 32, 32, 3), dtype=np.uint8)),
+        "label": tf.constant(random.integers(0, 3, 16).astype(np.int32)),
+    }
+    for _ in range(10)
+]
+phase = Phase(
+    10, 0.02, weight_decay=5e-4, clip_norm=1.0, batch_norm=batch_norm,
+    multipliers={"head": 3.0},
+)
+for count in (1, 2):
+    strategy = devices.strategy(count)
+    assert strategy.num_replicas_in_sync == count
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = models.TDN(
+            3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3), dropout=0.0
+        )
+    run = out / str(count)
+    train(
+        model, lambda first, last: made[first:last], Recipe((phase,), batch_size=16),
+        num_videos=16, run_folder=run, strategy=strategy,
+    )
+    arrays = {v.path: np.array(v) for v in model.variables}
+    np.savez(out / f"{count}.npz", **arrays)
+"""
+
+_RESUME = """
+out = Path(sys.argv[1])
+random = np.random.default_rng(5)
+made = [
+    {
+        "rgb": tf.constant(random.integers(0, 256, (4, 2, 32, 32, 3), dtype=np.uint8)),
+        "label": tf.constant(random.integers(0, 3, 4).astype(np.int32)),
+    }
+    for _ in range(4)
+]
+masks = []
+def run(folder, stop_after=None, resume=False):
+    strategy = devices.strategy(2)
+    keras.utils.set_random_seed(9 if resume else 1)
+    with strategy.scope():
+        model = models.TSN(
+            3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3), dropout=0.5
+        )
+    seen = []
+    def stop():
+        seen.append(0)
+        return len(seen) == stop_after
+    try:
+        train(
+            model, lambda first, last: made[first:last], Recipe((Phase(1, 0.05),), 4),
+            num_videos=16, run_folder=out / folder, strategy=strategy, resume=resume,
+            should_stop=stop,
+        )
+    except Exception as stopped:
+        assert type(stopped).__name__ == "Stopped", stopped
+    return model
+whole = run("whole")
+run("cut", stop_after=2)
+resumed = run("cut", resume=True)
+equal = all(
+    np.array_equal(one, two)
+    for one, two in zip(whole.variables, resumed.variables, strict=True)
+)
+seeds = [v for v in whole.variables if v.name == "seed_generator_state"]
+copies = devices.strategy(2).experimental_local_results(seeds[0].value)
+print(json.dumps({"equal": equal, "seeds": [c.numpy().tolist() for c in copies]}))
+"""
+
+_TOO_MANY = """
+try:
+    devices.strategy(3)
+except UsageError as error:
+    print(error)
+try:
+    devices.check_batch_size(5, devices.strategy())
+except UsageError as error:
+    print(error)
+"""
+
+
+def in_a_process(script, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", _PREAMBLE + script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("batch_norm", ["train", "frozen"])
+def test_two_devices_train_as_one(batch_norm, tmp_path):
+    """Batch 16 on one device, 8 on each of two: ten steps, equal to 1e-4."""
+    in_a_process(_TRAIN, tmp_path, batch_norm)
+    logs = [(tmp_path / count / "log.jsonl").read_text() for count in ("1", "2")]
+    losses = [[json.loads(x)["loss"] for x in log.splitlines()] for log in logs]
+    assert len(losses[0]) == 10 and np.ptp(losses[0]) > 0.1
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    with np.load(tmp_path / "1.npz") as one, np.load(tmp_path / "2.npz") as two:
+        assert set(one.files) == set(two.files)
+        for name in one.files:
+            scale = np.abs(one[name]).max()
+            np.testing.assert_allclose(
+                two[name], one[name], rtol=1e-4, atol=1e-4 * scale, err_msg=name
+            )
+
+
+def test_dropout_differs_between_devices_and_resumes_exactly(tmp_path):
+    answer = json.loads(in_a_process(_RESUME, tmp_path).splitlines()[-1])
+    assert answer["equal"]
+    (first, count), (second, other_count) = answer["seeds"]
+    assert second == first + 1 and count == other_count == 4  # one draw a step
+
+
+def test_more_devices_than_there_are():
+    lines = in_a_process(_TOO_MANY).splitlines()
+    assert lines[0] == "--devices is 3, but there are 2 CPU devices."
+    assert lines[1] == (
+        "--batch_size is 5, which 2 devices cannot share evenly. "
+        "Give a multiple of 2, or other --devices."
+    )
