@@ -40,6 +40,46 @@ def test_two_classifiers_have_one_each_and_their_average_none():
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+def test_sigmoid_is_one_yes_or_no_per_class_summed():
+    x = logits().astype(np.float64)
+    labels = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]], "float32")
+    share = 1 / (1 + np.exp(-x))
+    each = -labels * np.log(share) - (1 - labels) * np.log(1 - share)
+    found = classification_loss(x.astype("float32"), labels, "sigmoid")
+    assert float(found) == pytest.approx(each.sum(axis=1).mean(), rel=1e-5)
+
+
+def test_sigmoid_takes_class_numbers_too():
+    x, multi_hot = logits(), np.eye(3, dtype="float32")[LABELS]
+    numbers = float(classification_loss(x, LABELS, "sigmoid"))
+    assert numbers == pytest.approx(
+        float(classification_loss(x, multi_hot, "sigmoid")), rel=1e-6
+    )
+
+
+def test_sigmoid_of_large_logits_is_finite():
+    x = np.array([[1000.0, -1000.0]], "float32")
+    right = classification_loss(x, np.array([[1.0, 0.0]], "float32"), "sigmoid")
+    wrong = classification_loss(x, np.array([[0.0, 1.0]], "float32"), "sigmoid")
+    assert float(right) == 0.0 and float(wrong) == 2000.0
+
+
+def test_softmax_shares_its_probability_among_several_labels():
+    x = logits()
+    labels = np.array([[1, 0, 1], [0, 1, 0], [0, 1, 0], [1, 1, 1]], "float32")
+    log_shares = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    shares = labels / labels.sum(axis=1, keepdims=True)
+    found = float(classification_loss(x, labels))
+    assert found == pytest.approx(-(shares * log_shares).sum(axis=1).mean(), rel=1e-5)
+
+
+def test_unknown_kind():
+    with pytest.raises(
+        ValueError, match=r"\('softmax', 'sigmoid'\). Received: 'hinge'"
+    ):
+        classification_loss(logits(), LABELS, "hinge")
+
+
 def test_half_precision_logits_give_a_full_precision_loss():
     x = (logits() * 100).astype("float16")
     loss = classification_loss(tf.constant(x), LABELS)

@@ -51,3 +51,16 @@ def test_warm_up_rises_linearly_and_multiplies():
     ramp = np.minimum((np.arange(8) + 1) / 2, 1)
     expected = ramp * 0.4 * (1 + np.cos(np.pi * np.arange(8) / 8))
     assert rates(cosine, range(8)) == pytest.approx(list(expected), rel=1e-5)
+
+
+def test_decay_in_steps_falls_on_its_step():
+    phase = Phase(None, 1.0, steps=50, schedule="step", decay_steps=(20, 40))
+    found = rates(phase, [0, 19, 20, 39, 40, 49], steps_per_epoch=7)
+    assert found == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_cosine_over_a_phase_of_steps():
+    phase = Phase(None, 0.5, steps=10, schedule="cosine")
+    expected = [0.25 * (1 + math.cos(math.pi * step / 10)) for step in range(11)]
+    found = rates(phase, range(11), steps_per_epoch=7)
+    assert found == pytest.approx(expected, abs=1e-7)
