@@ -1,5 +1,6 @@
 """A run folder: what was trained, on what, how; and the model rebuilt from it."""
 
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,12 @@ def build_model(network: str, arguments: dict, weights=None):
         raise UsageError(
             f"no backbone '{arguments['backbone']}'. Choose one of: {known} "
             "(--backbone)."
+        )
+    strange = set(arguments) - set(inspect.signature(MODELS[network]).parameters)
+    if strange:
+        raise UsageError(
+            f"--{min(strange)} is no option of {network}. Leave it out, or choose "
+            "another --model."
         )
     arguments = arguments | {"frame_shape": tuple(arguments["frame_shape"])}
     smallest = _SMALLEST_FRAME

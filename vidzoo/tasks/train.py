@@ -13,6 +13,7 @@ import vidzoo
 from vidzoo import training
 from vidzoo.atomic import remove_leftovers
 from vidzoo.errors import CheckpointError, RecordError, UsageError
+from vidzoo.locking import locked
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
 from vidzoo.stopping import StopRequest
@@ -23,6 +24,8 @@ from vidzoo.weights import save_weights
 from vidzoo_data import clips
 
 _log = logging.getLogger("vidzoo")
+# Recipes that start from weights trained on images.
+_FROM_WEIGHTS = ("finetune", "hmdb51", "act", "ucf101")
 # What a resumed run must have in common with the run it goes on with.
 _FIXED = (
     "model",
@@ -106,48 +109,100 @@ def run(
             "A classifier needs videos of two classes or more."
         )
     _warn(name, weights, frame_size, data.made_with["size"])
-    arguments = {
-        "num_classes": len(data.classes),
-        "num_segments": num_segments or chosen.num_segments,
-        "backbone": backbone,
-        "frame_shape": (frame_size, frame_size, 3),
-        "dropout": chosen.dropout,
-    } | (model_options or {})
-    if len(splits) > 1:
-        run_folder.claim_parent(Path(out), splits)
-    for each in splits:
-        keras.utils.set_random_seed(seed)
-        with _precision(mixed_precision), strategy.scope():
-            network = run_folder.build_model(model, arguments, weights)
-        description = {
-            "vidzoo": vidzoo.__version__,
-            "model": model,
-            "arguments": arguments,
-            "classes": list(data.classes),
-            "initial_weights_sha256": _fingerprint(weights),
-            "recipe": {"name": name} | chosen.as_dict(),
-            "split": each,
-            "seed": seed,
-            "precision": network.dtype_policy.name,
-            "num_devices": strategy.num_replicas_in_sync,
-            "jit_compile": jit_compile,
-            "data": {
-                "source": data.name,
-                "plan": data.plan,
-                "made_with": dict(data.made_with),
-            },
-            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    description = {
+        "vidzoo": vidzoo.__version__,
+        "model": model,
+        "arguments": {
+            "num_classes": len(data.classes),
+            "num_segments": num_segments or chosen.num_segments,
+            "backbone": backbone,
+            "frame_shape": (frame_size, frame_size, 3),
+            "dropout": chosen.dropout,
         }
-        folder = Path(out) / each if len(splits) > 1 else Path(out)
-        _claim(folder, description, resume)
-        batches_from = _batches_from(data, description, chosen, workers)
-        options = {"strategy": strategy, "resume": resume, "jit_compile": jit_compile}
-        num_videos = len(data.split(each))
-        _train(network, batches_from, chosen, num_videos, folder, **options)
-        variant = backbones.get(backbone).variant
-        file = folder / run_folder.WEIGHTS
-        save_weights(file, network, network=model, backbone=backbone, variant=variant)
-        _log.info("wrote %s", file)
+        | (model_options or {}),
+        "classes": list(data.classes),
+        "initial_weights_sha256": _fingerprint(weights),
+        "recipe": {"name": name} | chosen.as_dict(),
+        "seed": seed,
+        "precision": "mixed_bfloat16" if mixed_precision else "float32",
+        "num_devices": strategy.num_replicas_in_sync,
+        "jit_compile": jit_compile,
+        "data": {
+            "source": data.name,
+            "plan": data.plan,
+            "made_with": dict(data.made_with),
+        },
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+    out = Path(out)
+    if len(splits) > 1:
+        run_folder.claim_parent(out, splits)
+    for each in splits:
+        _train(
+            out / each if len(splits) > 1 else out,
+            data,
+            chosen,
+            description | {"split": each},
+            weights=weights,
+            workers=workers,
+            strategy=strategy,
+            resume=resume,
+        )
+
+
+def _train(
+    folder, data, recipe, description, *, weights, workers, strategy, resume
+) -> None:
+    """Trains on one split, from the initial weights to the run's own."""
+    keras.utils.set_random_seed(description["seed"])
+    with _precision(description["precision"]), strategy.scope():
+        network = run_folder.build_model(
+            description["model"], description["arguments"], weights
+        )
+    num_videos = len(data.split(description["split"]))
+    num_steps = recipe.num_steps(num_videos)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_claimed(folder, description, resume))
+        _log.info(
+            "training %s into %s: %d videos, %d steps of %d clips",
+            network.name,
+            folder,
+            num_videos,
+            num_steps,
+            recipe.batch_size,
+        )
+        stop = stack.enter_context(StopRequest())
+        shown = stack.enter_context(Progress(f"train {network.name}", num_steps))
+        try:
+            training.train(
+                network,
+                _batches_from(data, description, recipe, workers),
+                recipe,
+                num_videos=num_videos,
+                run_folder=folder,
+                strategy=strategy,
+                resume=resume,
+                jit_compile=description["jit_compile"],
+                on_step=shown.update,
+                should_stop=stop,
+            )
+        except training.Stopped as stopped:
+            _log.info("%s: %s; the same command with --resume goes on", folder, stopped)
+            stop.obey()
+        _save_weights(network, folder, description)
+
+
+def _save_weights(network, folder, description):
+    backbone = description["arguments"]["backbone"]
+    file = folder / run_folder.WEIGHTS
+    save_weights(
+        file,
+        network,
+        network=description["model"],
+        backbone=backbone,
+        variant=backbones.get(backbone).variant,
+    )
+    _log.info("wrote %s", file)
 
 
 def _recipe(model, recipe, changes, weights):
@@ -171,7 +226,7 @@ def _recipe(model, recipe, changes, weights):
 
 
 def _warn(recipe, weights, frame_size, stored):
-    if recipe != "scratch" and recipe != "motion-shapes" and weights is None:
+    if recipe in _FROM_WEIGHTS and weights is None:
         _log.warning(
             "warning: the recipe %s without --weights hardly moves random weights; "
             "consider --recipe=scratch",
@@ -187,10 +242,10 @@ def _warn(recipe, weights, frame_size, stored):
 
 
 @contextlib.contextmanager
-def _precision(mixed):
+def _precision(policy):
     """The dtype policy for a model built inside; bfloat16 needs no loss scaling."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
@@ -228,50 +283,29 @@ def _crop(recipe, frame_size):
     return clips.RandomCrop(frame_size, recipe.flip)
 
 
-def _train(network, batches_from, recipe, num_videos, folder, **options):
-    num_steps = recipe.num_steps(num_videos)
-    _log.info(
-        "training %s into %s: %d videos, %d steps of %d clips",
-        network.name,
-        folder,
-        num_videos,
-        num_steps,
-        recipe.batch_size,
-    )
-    with StopRequest() as stop, Progress(f"train {network.name}", num_steps) as shown:
-        try:
-            training.train(
-                network,
-                batches_from,
-                recipe,
-                num_videos=num_videos,
-                run_folder=folder,
-                on_step=shown.update,
-                should_stop=stop,
-                **options,
-            )
-        except training.Stopped as stopped:
-            _log.info("%s: %s; the same command with --resume goes on", folder, stopped)
-            stop.obey()
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+@contextlib.contextmanager
+def _claimed(out, description, resume):
+    """Makes the run folder, or checks that it may be used; keeps others out of it."""
+    is_there = (out / run_folder.DESCRIPTION).exists()
+    if is_there and not resume:
+        raise CheckpointError(
+            f"{out}: holds a run already. Give --resume to go on with it, or choose "
+            "another --out."
+        )
+    if not is_there:
+        if resume:
+            _log.info("%s: nothing to resume there; a new run begins", out)
+        _make(out, description)
+    with locked(out):
+        if is_there:
+            there = run_folder.read_description(out)
+            _compare(out, there, json.loads(json.dumps(description)))
+            for file in (run_folder.WEIGHTS, "log.jsonl", "checkpoints/step-*.npz"):
+                remove_leftovers(out / file)
+        yield
 
 
-def _claim(out, description, resume):
-    """Makes the run folder, or checks that it may be used."""
-    if (out / run_folder.DESCRIPTION).exists():
-        if not resume:
-            raise CheckpointError(
-                f"{out}: holds a run already. Give --resume to go on with it, or "
-                "choose another --out."
-            )
-        there = run_folder.read_description(out)
-        _compare(out, there, json.loads(json.dumps(description)))
-        for file in (run_folder.WEIGHTS, "log.jsonl", "checkpoints/step-*.npz"):
-            remove_leftovers(out / file)
-        return
-    if resume:
-        _log.info("%s: nothing to resume there; a new run begins", out)
+def _make(out, description):
     if out.is_file():
         raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
     out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,249 @@
+"""TDN against TSN on a small real data set, split by split, with a paired interval.
+
+    python -m benchmarks.tdn_against_tsn VIDEOS SPLITS OUT --weights=bvlc_googlenet.npz
+
+VIDEOS holds a folder of clips per class, SPLITS the official split files of HMDB51, of
+which those classes and clips are taken. For every split it trains a TSN and a TDN on
+GoogLeNet by the recipe `finetune` (clips of 160 pixels) and scores both on the same
+views of the test videos. The difference comes with a 95 % interval: a bootstrap over
+test videos, each with both networks' answers in all the splits that test it.
+
+`--held_out` trains and scores on split 1's training videos alone, four fifths against a
+fifth, so that settings can be chosen without a look at any test video. Clips cut from
+one recording stay on one side. Interrupted, it goes on where it was when it is started
+again.
+"""
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import environment
+from vidzoo import metrics
+from vidzoo.atomic import write_text
+from vidzoo.errors import SourceError, VidzooError
+from vidzoo.evaluation import Scores
+from vidzoo.quiet import show_vidzoo_logs_only
+from vidzoo.tasks import evaluate, prepare, run_folder, train
+
+RECORD_SIZE = FRAME_SIZE = 160
+NUM_SPLITS = 3
+NETWORKS = ("tsn", "tdn")
+_PURPOSES = {"1": "train", "2": "test"}  # of HMDB51's codes; 0 is unused
+
+
+def main(argv=None) -> int:
+    """Runs the benchmark and prints its table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.tdn_against_tsn")
+    parser.add_argument("videos", type=Path, help="folder of classes of clips")
+    parser.add_argument("splits", type=Path, help="HMDB51's folder of split files")
+    parser.add_argument("out", type=Path, help="folder for all that is made")
+    parser.add_argument("--weights", required=True, help="bvlc GoogLeNet as .npz")
+    parser.add_argument("--protocol", default="5x2", help="of the test (5x2)")
+    parser.add_argument("--seed", type=int, default=0, help="of training (0)")
+    parser.add_argument(
+        "--held_out", action="store_true", help="choose settings: no test video"
+    )
+    args = parser.parse_args(argv)
+    show_vidzoo_logs_only()
+    try:
+        return _run(args)
+    except VidzooError as error:
+        sys.stderr.write(f"benchmarks.tdn_against_tsn: {error}\n")
+        return 1
+
+
+def _run(args):
+    args.out.mkdir(parents=True, exist_ok=True)
+    listed = args.out / "videos.csv"
+    write_text(listed, _as_csv(rows_of(args.videos, args.splits)))
+    records = args.out / "records"
+    prepare.run(listed, records, layout="csv", root=args.videos, size=RECORD_SIZE)
+    pairs = (
+        [("fit1", "val1")]
+        if args.held_out
+        else [(f"train{i}", f"test{i}") for i in range(1, NUM_SPLITS + 1)]
+    )
+    scores = {
+        network: {test: _one(args, records, network, fit, test) for fit, test in pairs}
+        for network in NETWORKS
+    }
+    results = compare(scores) | {
+        "protocol": args.protocol,
+        "seed": args.seed,
+        "environment": environment.describe(),
+        "command": " ".join(["python -m benchmarks.tdn_against_tsn", *sys.argv[1:]]),
+    }
+    name = "held-out.json" if args.held_out else "results.json"
+    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
+    _show(results)
+    return 0
+
+
+def rows_of(videos: Path, splits: Path) -> list[tuple[str, str, str]]:
+    """`(path, label, split)` rows: the official splits, and split 1's training halves.
+
+    Raises:
+        SourceError: no class folder of `videos` has a split file in `splits`.
+    """
+    rows = []
+    for file in sorted(splits.glob("*_test_split[123].txt")):
+        label, number = file.stem.split("_test_split")
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, code = line.split()
+            path = Path(label, name)
+            if code in _PURPOSES and (videos / path).is_file():
+                rows.append((path.as_posix(), label, _PURPOSES[code] + number))
+    if not rows:
+        raise SourceError(
+            f"{videos}: holds no clip that {splits} lists. Give HMDB51's clips in a "
+            "folder per class, and its folder of split files."
+        )
+    trained = [(path, label) for path, label, split in rows if split == "train1"]
+    held_out = hold_out(trained)
+    return rows + [
+        (path, label, "val1" if path in held_out else "fit1") for path, label in trained
+    ]
+
+
+def hold_out(trained: list[tuple[str, str]], fraction: float = 0.2) -> set[str]:
+    """Whole recordings of each class, about a fifth of its clips, in an order by hash.
+
+    HMDB51 names a clip `RECORDING_CLASS_…`.
+
+    Args:
+        trained: `(path, label)` of clips.
+        fraction: the least share of a class's clips to hold out; a recording with more
+            than one and a half times as many is passed over.
+    """
+    recordings = defaultdict(lambda: defaultdict(list))
+    for path, label in trained:
+        recording = Path(path).name.split(f"_{label}_")[0]
+        recordings[label][recording].append(path)
+    held_out = set()
+    for label, by_recording in recordings.items():
+        wanted = fraction * sum(map(len, by_recording.values()))
+        taken = []
+        for recording in sorted(by_recording, key=lambda name: _digest(label, name)):
+            clips = by_recording[recording]
+            if len(taken) < wanted and len(taken) + len(clips) <= 1.5 * wanted + 1:
+                taken += clips
+        held_out |= set(taken)
+    return held_out
+
+
+def compare(scores: dict) -> dict:
+    """Accuracies by split, their means, and the difference with its interval.
+
+    Args:
+        scores: network -> test split -> `Scores`; both networks on the same videos.
+    """
+    splits = list(scores["tsn"])
+    correct = {
+        network: {split: _correct(scores[network][split]) for split in splits}
+        for network in NETWORKS
+    }
+    streams = {
+        f"tdn, {name} alone": {
+            split: _correct(scores["tdn"][split], logits=name) for split in splits
+        }
+        for name in scores["tdn"][splits[0]].streams
+    }
+    accuracies = {
+        name: {split: float(np.mean(list(by[split].values()))) for split in splits}
+        for name, by in (correct | streams).items()
+    }
+    means = {name: float(np.mean(list(by.values()))) for name, by in accuracies.items()}
+    videos = sorted({video for split in splits for video in correct["tsn"][split]})
+    answers = [_per_video(correct[network], videos) for network in ("tdn", "tsn")]
+    difference, low, high = metrics.paired_bootstrap(*answers)
+    return {
+        "accuracies": accuracies,
+        "means": means,
+        "difference": difference,
+        "difference_low": low,
+        "difference_high": high,
+        "num_test": {split: len(correct["tsn"][split]) for split in splits},
+        "num_videos": len(videos),
+    }
+
+
+def _per_video(correct, videos):
+    """What each video adds to the mean over splits, times the number of videos.
+
+    The mean of these numbers is the mean over splits of the accuracies.
+    """
+    place = {video: i for i, video in enumerate(videos)}
+    shares = np.zeros(len(videos))
+    for answers in correct.values():
+        for video, is_correct in answers.items():
+            shares[place[video]] += is_correct * len(videos) / len(answers)
+    return shares / len(correct)
+
+
+def _correct(scores: Scores, logits=None):
+    logits = scores.logits if logits is None else scores.streams[logits]
+    answers = logits.argmax(axis=1) == scores.labels
+    return dict(zip(scores.video_ids.tolist(), answers.tolist(), strict=True))
+
+
+def _one(args, records, network, fit, test):
+    run = args.out / f"{network}-{fit}-seed{args.seed}"
+    train.run(
+        records,
+        run,
+        model=network,
+        backbone="googlenet",
+        recipe="finetune",
+        frame_size=FRAME_SIZE,
+        weights=args.weights,
+        split=fit,
+        seed=args.seed,
+        resume=(run / run_folder.DESCRIPTION).is_file(),  # checked to be this very run
+    )
+    scores, _ = evaluate.run(run, records, protocol=args.protocol, split=test)
+    return scores
+
+
+def _as_csv(rows):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "label", "split"))
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _digest(*parts):
+    return hashlib.sha256(repr(parts).encode()).digest()
+
+
+def _show(results):
+    counts = results["num_test"]
+    table = Table(title=f"top-1, protocol {results['protocol']}")
+    table.add_column("network")
+    for split, count in counts.items():
+        table.add_column(f"{split} ({count})", justify="right")
+    table.add_column("mean", justify="right")
+    for name, by_split in results["accuracies"].items():
+        row = [f"{by_split[split]:.3f}" for split in counts]
+        table.add_row(name, *row, f"{results['means'][name]:.3f}")
+    console = Console(width=None if sys.stdout.isatty() else 100, markup=False)
+    console.print(table)
+    console.print(
+        f"TDN - TSN: {results['difference']:+.3f}, 95 % interval "
+        f"{results['difference_low']:+.3f} to {results['difference_high']:+.3f} "
+        f"(paired bootstrap over {results['num_videos']} test videos)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""A folder that one process at a time works in."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from vidzoo.errors import VidzooError
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder's lock, `.lock` in it, which ends with the process at the latest.
+
+    Raises:
+        VidzooError: another process holds it.
+    """
+    with (folder / ".lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VidzooError(
+                f"{folder}: another process is at work there. Wait until it is done, "
+                "or choose another folder."
+            ) from None
+        yield
