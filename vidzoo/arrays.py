@@ -6,6 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+# What reading a damaged file raises; RuntimeError, where a flipped bit says that an
+# array is encrypted, or compressed in a way that nobody knows.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 
 class UnreadableError(Exception):
     """The file is no `.npz`, or is damaged; the message says how."""
@@ -24,5 +35,5 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 raise UnreadableError("a single array, not a .npz of named ones")
             with data:
                 return {name: data[name] for name in data.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise UnreadableError(str(error)) from error

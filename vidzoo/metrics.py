@@ -1,4 +1,7 @@
-"""Metrics on scores: NumPy in, numbers out."""
+"""Metrics on scores: NumPy in, numbers out.
+
+Labels are class numbers `(N,)`, or multi-hot `(N, K)` where a video may have several.
+"""
 
 import numpy as np
 
@@ -14,18 +17,140 @@ def top_k_accuracy(logits, labels, k: int = 1) -> float:
         k: how many answers count; all of them if K is smaller.
 
     Raises:
-        ValueError: there is no video, or the shapes do not fit.
+        ValueError: there is no video, or the values do not fit.
+    """
+    logits, labels = _checked_single(logits, labels)
+    return hit_at_k(logits, labels, k)
+
+
+def hit_at_k(logits, labels, k: int) -> float:
+    """The share of videos of which at least one label is among the k highest scores.
+
+    Source: dissertation, section 3.4. Equal scores rank by class number. A video
+    without a label cannot be hit, and counts.
+
+    Args:
+        logits: `(N, K)`.
+        labels: int `(N,)`, or multi-hot `(N, K)`.
+        k: how many answers count; all of them if K is smaller.
+
+    Raises:
+        ValueError: there is no video, or the values do not fit.
+
+    Example:
+        >>> hit_at_k([[3, 2, 1], [3, 2, 1]], [[0, 1, 1], [0, 0, 1]], k=2)
+        0.5
     """
     logits, labels = _checked(logits, labels)
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1. Received: {k}.")
     ranking = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-    return float((ranking == labels[:, None]).any(axis=1).mean())
+    hits = np.take_along_axis(_multi_hot(labels, logits), ranking, axis=1)
+    return float(hits.any(axis=1).mean())
 
 
 def mean_class_accuracy(logits, labels) -> float:
     """Top-1 accuracy of each class that occurs in `labels`, averaged over classes."""
-    logits, labels = _checked(logits, labels)
+    logits, labels = _checked_single(logits, labels)
     correct = logits.argmax(axis=1) == labels
     return float(np.mean([correct[labels == c].mean() for c in np.unique(labels)]))
+
+
+def average_precision(scores, positives) -> float:
+    """Non-interpolated average precision of one ranking.
+
+    The precision at every distinct score, weighted by the share of the positives that
+    has this score. So equal scores form one rank, at which all of them count, and the
+    order of the rows says nothing; scikit-learn's `average_precision_score` agrees.
+
+    Args:
+        scores: `(N,)`; higher ranks first.
+        positives: `(N,)`, true or 1 where a row is to be found.
+
+    Raises:
+        ValueError: there is no positive, or the values do not fit.
+
+    Example:
+        >>> average_precision([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0])  # (1/1 + 2/3) / 2
+        0.8333333333333333
+    """
+    scores, positives = np.asarray(scores, np.float64), np.asarray(positives)
+    if scores.ndim != 1 or positives.shape != scores.shape:
+        raise ValueError(
+            "`scores` and `positives` must both be (N,). "
+            f"Received: {scores.shape} and {positives.shape}."
+        )
+    _check_no_nan("scores", scores)
+    _check_zero_or_one("positives", positives)
+    if not positives.any():
+        raise ValueError("`positives` must hold at least one. Received: none.")
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(scores) - 1)
+    found = np.cumsum(positives[order], dtype=np.int64)[last]  # down to each score
+    precision = found / (last + 1)
+    return float(np.sum(np.diff(found, prepend=0) * precision) / found[-1])
+
+
+def class_average_precision(logits, labels) -> np.ndarray:
+    """Average precision of each class, videos ranked by their score for it.
+
+    The values are compared between videos as they are. Softmax scores may rank the
+    videos otherwise than the logits they are made from.
+
+    Args:
+        logits: `(N, K)`.
+        labels: int `(N,)`, or multi-hot `(N, K)`.
+
+    Returns:
+        float64 `(K,)`; NaN for a class that no video has.
+
+    Raises:
+        ValueError: there is no video, or the values do not fit.
+    """
+    logits, labels = _checked(logits, labels)
+    positives = _multi_hot(labels, logits)
+    precisions = np.full(logits.shape[1], np.nan)
+    for c in np.flatnonzero(positives.any(axis=0)):
+        precisions[c] = average_precision(logits[:, c], positives[:, c])
+    return precisions
+
+
+def mean_average_precision(logits, labels) -> float:
+    """`class_average_precision`, averaged over the classes that occur (mAP).
+
+    Raises:
+        ValueError: no video has a label, or the values do not fit.
+    """
+    precisions = class_average_precision(logits, labels)
+    if np.isnan(precisions).all():
+        raise ValueError("`labels` must hold at least one label. Received: none.")
+    return float(np.nanmean(precisions))
+
+
+def confusion_matrix(logits, labels, num_classes: int) -> np.ndarray:
+    """Counts of videos by true class (row) and answered class (column).
+
+    Args:
+        logits: `(N, K)`.
+        labels: int `(N,)`.
+        num_classes: K.
+
+    Returns:
+        int64 `(K, K)`.
+
+    Raises:
+        ValueError: the labels are multi-hot, or the values do not fit.
+    """
+    logits, labels = _checked_single(logits, labels)
+    if logits.shape[1] != num_classes:
+        raise ValueError(
+            f"`logits` must have `num_classes` columns, {num_classes}. "
+            f"Received: {logits.shape[1]}."
+        )
+    matrix = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(matrix, (labels, logits.argmax(axis=1)), 1)
+    return matrix
 
 
 def wilson_interval(num_correct: int, num_total: int) -> tuple[float, float]:
@@ -44,8 +169,85 @@ def wilson_interval(num_correct: int, num_total: int) -> tuple[float, float]:
     return (centre - half) / scale, (centre + half) / scale
 
 
+def paired_bootstrap(
+    correct_a, correct_b, *, num_samples: int = 10000, seed: int = 0
+) -> tuple[float, float, float]:
+    """The difference of two accuracies on the same videos, with its 95 % interval.
+
+    Videos are drawn with replacement, each with both of its answers. Several runs
+    are averaged video by video first: they say more of each video, but are no further
+    videos, so they do not narrow the interval as such.
+
+    Args:
+        correct_a: `(N,)`, or `(S, N)` for S runs: whether each answer is right.
+        correct_b: likewise, of the same N videos; its S may differ.
+        num_samples: how often the N videos are drawn.
+        seed: of the draws.
+
+    Returns:
+        The accuracy of a minus that of b, and the ends of the interval (percentiles
+        2.5 and 97.5).
+
+    Raises:
+        ValueError: the shapes do not fit, there is no video, or a value is neither 0
+            nor 1.
+
+    Example:
+        >>> paired_bootstrap([True, True], [False, False])
+        (1.0, 1.0, 1.0)
+    """
+    means = []
+    for name, correct in (("correct_a", correct_a), ("correct_b", correct_b)):
+        correct = np.asarray(correct)
+        if correct.ndim not in (1, 2) or not correct.size:
+            raise ValueError(
+                f"`{name}` must be (N,) or (S, N), not empty. "
+                f"Received: {correct.shape}."
+            )
+        _check_zero_or_one(name, correct)
+        means.append(np.atleast_2d(correct).mean(axis=0))
+    if len(means[0]) != len(means[1]):
+        raise ValueError(
+            "`correct_a` and `correct_b` must have the same videos. "
+            f"Received: {len(means[0])} and {len(means[1])}."
+        )
+    differences = means[0] - means[1]  # (N,)
+    # Drawing N videos is drawing how often each distinct difference occurs among them.
+    values, counts = np.unique(differences, return_counts=True)
+    num_videos = len(differences)
+    draws = np.random.default_rng(seed).multinomial(
+        num_videos, counts / num_videos, size=num_samples
+    )
+    low, high = np.percentile(draws @ values / num_videos, (2.5, 97.5))
+    return float(differences.mean()), float(low), float(high)
+
+
 def summary(logits, labels) -> dict[str, float]:
-    """`top1`, `top5`, `mean_class` and the 95 % interval of `top1`, by name."""
+    """The metrics of a set of videos, by name.
+
+    Args:
+        logits: `(N, K)`.
+        labels: int `(N,)`, or multi-hot `(N, K)`.
+
+    Returns:
+        `top1` with its 95 % interval `top1_low` and `top1_high`, `top5`, `mean_class`,
+        `map` and `num_videos`; of multi-hot labels `hit1`, `hit5`, `map` and
+        `num_videos`.
+
+    Raises:
+        ValueError: there is no video, or the values do not fit.
+    """
+    logits, labels = _checked(logits, labels)
+    last = {
+        "map": mean_average_precision(logits, labels),
+        "num_videos": len(labels),
+    }
+    if labels.ndim == 2:
+        return {
+            "hit1": hit_at_k(logits, labels, 1),
+            "hit5": hit_at_k(logits, labels, 5),
+            **last,
+        }
     top1 = top_k_accuracy(logits, labels, 1)
     low, high = wilson_interval(round(top1 * len(labels)), len(labels))
     return {
@@ -54,15 +256,57 @@ def summary(logits, labels) -> dict[str, float]:
         "top1_high": high,
         "top5": top_k_accuracy(logits, labels, 5),
         "mean_class": mean_class_accuracy(logits, labels),
-        "num_videos": len(labels),
+        **last,
     }
 
 
-def _checked(logits, labels):
+def _checked_single(logits, labels):
     logits, labels = np.asarray(logits), np.asarray(labels)
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
+    if labels.ndim == 2 and labels.shape == logits.shape:
         raise ValueError(
-            "`logits` must be (N, K) and `labels` (N,), N > 0. "
+            "`labels` must be class numbers (N,), one label a video. "
+            f"Received: multi-hot {labels.shape}; this metric has no meaning for them."
+        )
+    return _checked(logits, labels)
+
+
+def _checked(logits, labels):
+    logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
+    fits = labels.shape in (logits.shape[:1], logits.shape)
+    if logits.ndim != 2 or not logits.size or not fits:
+        raise ValueError(
+            "`logits` must be (N, K) and `labels` (N,) or (N, K), N > 0. "
             f"Received: {logits.shape} and {labels.shape}."
         )
+    _check_no_nan("logits", logits)
+    if labels.ndim == 2:
+        _check_zero_or_one("labels", labels)
+        return logits, labels
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"`labels` must be integers. Received: {labels.dtype}.")
+    num_classes = logits.shape[1]
+    beyond = labels[(labels < 0) | (labels >= num_classes)]
+    if beyond.size:
+        raise ValueError(
+            f"`labels` must be 0 to {num_classes - 1}, as `logits` have {num_classes} "
+            f"classes. Received: {beyond[0]}."
+        )
     return logits, labels
+
+
+def _check_no_nan(name, values):
+    if np.isnan(values).any():
+        raise ValueError(f"`{name}` must be numbers. Received: NaN, which has no rank.")
+
+
+def _check_zero_or_one(name, values):
+    odd = values[(values != 0) & (values != 1)]
+    if odd.size:
+        raise ValueError(f"`{name}` must be 0 or 1. Received: {odd[0]}.")
+
+
+def _multi_hot(labels, logits):
+    """Bool `(N, K)`, of labels of either kind."""
+    if labels.ndim == 2:
+        return labels.astype(bool)
+    return labels[:, None] == np.arange(logits.shape[1])

@@ -40,7 +40,7 @@ def make_videos(root, num_videos=10):
     """Two classes, alternately AVI and MP4, of 3 to 6 frames."""
     for index in range(num_videos):
         name = f"{'ab'[index % 2]}/{index:02d}{('.avi', '.mp4')[index // 2 % 2]}"
-        make_video(root / name, num_frames=3 + index % 4, level=10 * index)
+        make_video(root / name, num_frames=3 + index % 4, level=8 * index)
     return root
 
 
@@ -420,8 +420,6 @@ def test_full_disk(source, tmp_path, monkeypatch):
     def fsync(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    write._start(tmp_path, "another plan", {})
-    (tmp_path / ".progress" / "plan.json").unlink()
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(
         RecordError, match="cannot be written: No space left on device."

@@ -193,6 +193,55 @@ def test_shard_cut_while_it_is_read(folder):
         records.read(records.videos["küche/0.avi"])
 
 
+# Labels and splits that do not fit
+
+
+@pytest.mark.parametrize("classes", [["günter"], []])
+def test_label_beyond_the_classes(classes, folder):
+    change(folder, classes=classes)
+    label, video = (1, "küche/1.avi") if classes else (0, "küche/0.avi")
+    message = (
+        rf"{named(folder / 'videos.csv')}: {video} has the label {label}; "
+        rf"dataset.json lists {len(classes)} classes, .*Remove the folder and run"
+    )
+    with pytest.raises(RecordError, match=message) as error:
+        Records(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_negative_label(tmp_path):
+    videos = [record("a.avi", coordinate_frames(1, 16, 16), labels=(0, -1))]
+    with pytest.raises(RecordError, match="a.avi has the label -1; .* 0 to 1. Remove"):
+        write_records(tmp_path / "records", videos)
+
+
+def test_several_labels_fit(tmp_path):
+    videos = [record("a.avi", coordinate_frames(1, 16, 16), labels=(0, 1))]
+    records = write_records(tmp_path / "records", videos)
+    assert records.split("train")[0].labels == (0, 1)
+
+
+@pytest.mark.parametrize("video_id", ["küche/9.avi", "", 3, None, ["küche/0.avi"]])
+def test_split_of_a_video_that_is_not_there(video_id, folder):
+    change(folder, splits={"train": ["küche/0.avi"], "val": [video_id]})
+    message = (
+        rf"dataset\.json: the split 'val' lists {re.escape(repr(video_id))}, which is "
+        "not in videos.csv; .*Remove the folder"
+    )
+    with pytest.raises(RecordError, match=message) as error:
+        Records(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("video_ids", ["küche/0.avi", {"küche/0.avi": 1}, None, 3])
+def test_split_that_is_no_list(video_ids, folder):
+    change(folder, splits={"train": video_ids})
+    with pytest.raises(
+        RecordError, match=r"the split 'train' is no list\)\. Remove th"
+    ):
+        Records(folder)
+
+
 def test_schema_keeps_equal_records_equal():
     video = record("v", coordinate_frames(2, 16, 16), labels=(1, 0))
     assert schema.encode(video) == schema.encode(video)

@@ -1,5 +1,7 @@
 """Evaluation: a model's scores on a protocol's views, one row per video."""
 
+from vidzoo.evaluation.confusion import write_confusion
 from vidzoo.evaluation.scores import Scores, classify
+from vidzoo.evaluation.splits import mean_over_splits
 
-__all__ = ["Scores", "classify"]
+__all__ = ["Scores", "classify", "mean_over_splits", "write_confusion"]

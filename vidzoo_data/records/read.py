@@ -10,12 +10,13 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidzoo.errors import RecordError, UsageError
 from vidzoo_data.records import schema
+from vidzoo_data.records.verify import verify_shards
 
 _AGAIN = "Remove the folder and run `vidzoo prepare` again."
 
@@ -46,8 +47,8 @@ class Records:
             classes, splits, and the videos' names, labels and sizes.
 
     Raises:
-        RecordError: the folder is missing, incomplete or damaged, or has a missing,
-            extra or resized shard.
+        RecordError: the folder is missing, incomplete or damaged, has a missing,
+            extra or resized shard, or a label or split that does not fit.
     """
 
     def __init__(self, path):
@@ -60,6 +61,7 @@ class Records:
             self.made_with: Mapping = dict(described["made_with"])
             self.plan: str = described["plan"]
             shards = {shard["file"]: shard["bytes"] for shard in described["shards"]}
+            self._sha256 = {s["file"]: str(s["sha256"]) for s in described["shards"]}
             videos_sha256 = described["videos_csv_sha256"]
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(
@@ -67,6 +69,8 @@ class Records:
             ) from error
         self._check_shards(shards)
         self.videos = self._read_videos(videos_sha256)
+        self._check_labels()
+        self._check_splits()
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
         """The videos of one split, in the order of `dataset.json`.
@@ -104,6 +108,21 @@ class Records:
                 f"{entry.video_id}. {_AGAIN}"
             )
         return data
+
+    def verify(self, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Checks that every shard is, to the byte, what `prepare` wrote.
+
+        Shards that were verified before and did not change since are not read again.
+        That is remembered in `$VIDZOO_CACHE`, by default `~/.cache/vidzoo`.
+
+        Args:
+            on_progress: called with the bytes done and all bytes, by one thread at a
+                time.
+
+        Raises:
+            RecordError: a shard is damaged, or cannot be read.
+        """
+        verify_shards(self.path, self._sha256, on_progress)
 
     def _read_description(self):
         file = self.path / "dataset.json"
@@ -155,6 +174,31 @@ class Records:
             )
         rows = csv.DictReader(io.StringIO(content.decode(), newline=""))
         return {row["video_id"]: _entry(row) for row in rows}
+
+    def _check_labels(self):
+        num_classes = len(self.classes)
+        for video in self.videos.values():
+            for label in video.labels:
+                if not 0 <= label < num_classes:
+                    raise RecordError(
+                        f"{self.path / 'videos.csv'}: {video.video_id} has the label "
+                        f"{label}; dataset.json lists {num_classes} classes, so that "
+                        f"labels are 0 to {num_classes - 1}. {_AGAIN}"
+                    )
+
+    def _check_splits(self):
+        file = self.path / "dataset.json"
+        for name, video_ids in self.splits.items():
+            if not isinstance(video_ids, list):
+                raise RecordError(
+                    f"{file}: damaged (the split {name!r} is no list). {_AGAIN}"
+                )
+            for video_id in video_ids:
+                if not isinstance(video_id, str) or video_id not in self.videos:
+                    raise RecordError(
+                        f"{file}: the split {name!r} lists {video_id!r}, which is not "
+                        f"in videos.csv; every video of a split is. {_AGAIN}"
+                    )
 
 
 def _entry(row):

@@ -6,6 +6,8 @@ the layout of the files.
 """
 
 import csv
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +26,9 @@ from vidzoo_data.records import encode, folder, schema
 from vidzoo_data.sources.source import Source, Video
 
 _PROGRESS = ".progress"
+# On file systems without locks, such as some shared ones: there records can be prepared
+# too, and it is the user who sees to it that one process at a time does so.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,8 @@ def prepare(
 
     Raises:
         ValueError: an argument is out of its range.
-        RecordError: `out` holds something else, cannot be written, or no video could
-            be decoded.
+        RecordError: `out` holds something else, another process writes to it, it
+            cannot be written, or no video could be decoded.
         VidzooError: no worker process can start.
     """
     check_arguments(
@@ -97,28 +102,21 @@ def prepare(
     }
     plan = _fingerprint(source, made_with)
     with _naming_errors(out):
-        finished = _finished(out, plan, made_with)
-        if finished:
-            return finished
-        _start(out, plan, made_with)
-        shards = _plan_shards(source.videos, videos_per_shard)
-        results = [_kept_result(out, name, plan) for name in shards]
-        todo = [
-            os.fspath(video.path)
-            for videos, result in zip(shards.values(), results, strict=True)
-            for video in videos
-            if not result
-        ]
-        num_videos = len(source.videos)
-        progress = _Progress(on_progress, num_videos - len(todo), num_videos)
-        task = partial(encode.encode_or_reason, size=size, fps=fps, quality=quality)
-        with closing(_run(task, todo, min(workers, len(todo)))) as encoded:
-            for place, (name, videos) in enumerate(shards.items()):
-                if not results[place]:
-                    results[place] = _write_shard(
-                        out / name, videos, encoded, source.classes, plan, progress
-                    )
-        return _finish(out, source, made_with, plan, results)
+        _check_folder(out)
+        if _is_tidy(out):
+            return _finished(out, plan, made_with)
+        with _locked(out):
+            if (out / "dataset.json").is_file():
+                finished = _finished(out, plan, made_with)
+                _remove_progress(out)
+                return finished
+            _start(out, plan, made_with)
+            task = partial(encode.encode_or_reason, size=size, fps=fps, quality=quality)
+            shards = _plan_shards(source.videos, videos_per_shard)
+            results = _write_shards(
+                out, shards, source.classes, plan, task, workers, on_progress
+            )
+            return _finish(out, source, made_with, plan, results)
 
 
 def check_arguments(
@@ -138,11 +136,6 @@ def check_arguments(
     for name, value in (("videos_per_shard", videos_per_shard), ("workers", workers)):
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
-
-
-def _run(task, paths, num_workers):
-    if paths:
-        yield from parallel.run_in_order(task, paths, workers=num_workers)
 
 
 class _Progress:
@@ -199,42 +192,88 @@ def _plan_shards(videos: Sequence[Video], per_shard: int) -> dict[str, list[Vide
 # What a folder holds already
 
 
-def _finished(out, plan, made_with):
-    """The `Summary` of a complete folder; None if there is work to do."""
+def _check_folder(out):
+    """Checks that the folder is missing, empty, or one of records."""
     if not out.exists():
-        return None
+        return
     if not out.is_dir():
         raise RecordError(f"{out}: is a file; choose a folder for the records.")
-    file = out / "dataset.json"
-    if file.is_file():
-        described = _read_json(file)
-        if described.get("plan") != plan:
-            raise _other_plan(out, described.get("made_with"), made_with)
-        for shard in described["shards"]:
-            if _size_of(out / shard["file"]) != shard["bytes"]:
-                raise RecordError(
-                    f"{out / shard['file']}: missing or damaged; expected "
-                    f"{shard['bytes']} bytes. Remove {out}, and prepare it again."
-                )
-        shutil.rmtree(out / _PROGRESS, ignore_errors=True)
-        with (out / "quarantine.csv").open(newline="", encoding="utf-8") as lines:
-            _, *quarantined = map(tuple, csv.reader(lines))
-        return Summary(
-            num_videos=described["num_videos"],
-            num_frames=described["num_frames"],
-            quarantined=tuple(quarantined),
-            num_short=described["num_short"],
-        )
     names = {entry.name for entry in out.iterdir()}
-    if names - {_PROGRESS} and _PROGRESS not in names:
+    if names and not names & {_PROGRESS, "dataset.json"}:
         raise RecordError(
             f"{out}: holds other files, such as {min(names)}; choose an empty or a new "
             f"folder for the records."
         )
-    begun = _read_json(out / _PROGRESS / "plan.json")
-    if begun.get("plan", plan) != plan:
-        raise _other_plan(out, begun.get("made_with"), made_with)
-    return None
+
+
+def _is_tidy(out):
+    """Whether the folder is complete, and no run is, or was, about to tidy it up."""
+    return (out / "dataset.json").is_file() and not (out / _PROGRESS).exists()
+
+
+@contextmanager
+def _locked(out):
+    """Keeps other processes from writing to the folder.
+
+    The kernel holds the lock, for as long as the process lives: a run that was killed
+    leaves none.
+    """
+    file = out / _PROGRESS / "lock"
+    descriptor = _open_lock(file)
+    # A run that ended meanwhile has removed the file; the lock of that one is no lock.
+    while not _is_open_as(file, descriptor):
+        os.close(descriptor)
+        descriptor = _open_lock(file)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(file):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return descriptor
+        os.close(descriptor)
+        if error.errno != errno.EWOULDBLOCK:
+            raise
+        raise RecordError(
+            f"{file.parent.parent}: another process is writing records there; wait "
+            f"until it is done, or choose another folder."
+        ) from None
+    return descriptor
+
+
+def _is_open_as(file, descriptor):
+    try:
+        return os.path.samestat(os.stat(file), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _finished(out, plan, made_with):
+    """The `Summary` of a complete folder."""
+    described = _read_json(out / "dataset.json")
+    if described.get("plan") != plan:
+        raise _other_plan(out, described.get("made_with"), made_with)
+    for shard in described["shards"]:
+        if _size_of(out / shard["file"]) != shard["bytes"]:
+            raise RecordError(
+                f"{out / shard['file']}: missing or damaged; expected "
+                f"{shard['bytes']} bytes. Remove {out}, and prepare it again."
+            )
+    with (out / "quarantine.csv").open(newline="", encoding="utf-8") as lines:
+        _, *quarantined = map(tuple, csv.reader(lines))
+    return Summary(
+        num_videos=described["num_videos"],
+        num_frames=described["num_frames"],
+        quarantined=tuple(quarantined),
+        num_short=described["num_short"],
+    )
 
 
 def _other_plan(out, before, now):
@@ -260,9 +299,11 @@ def _read_json(file):
 
 
 def _start(out, plan, made_with):
-    """Makes the folder, or clears what a killed run left half-written."""
+    """Begins, or clears what a killed run of the same plan left half-written."""
     progress = out / _PROGRESS
-    progress.mkdir(parents=True, exist_ok=True)
+    begun = _read_json(progress / "plan.json")
+    if begun.get("plan", plan) != plan:
+        raise _other_plan(out, begun.get("made_with"), made_with)
     for parent in (out, progress):
         for leftover in parent.glob(atomic.TEMPORARY_FILES):
             leftover.unlink()
@@ -283,6 +324,31 @@ def _result_file(shard):
 
 
 # Writing
+
+
+def _write_shards(out, shards, classes, plan, task, workers, on_progress):
+    """The results of all shards; those that a run before left are not made again."""
+    results = [_kept_result(out, name, plan) for name in shards]
+    todo = [
+        os.fspath(video.path)
+        for videos, result in zip(shards.values(), results, strict=True)
+        for video in videos
+        if not result
+    ]
+    num_videos = sum(map(len, shards.values()))
+    progress = _Progress(on_progress, num_videos - len(todo), num_videos)
+    with closing(_run(task, todo, min(workers, len(todo)))) as encoded:
+        for place, (name, videos) in enumerate(shards.items()):
+            if not results[place]:
+                results[place] = _write_shard(
+                    out / name, videos, encoded, classes, plan, progress
+                )
+    return results
+
+
+def _run(task, paths, num_workers):
+    if paths:
+        yield from parallel.run_in_order(task, paths, workers=num_workers)
 
 
 def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
@@ -356,7 +422,7 @@ def _finish(out, source, made_with, plan, results):
         quarantined=quarantined,
         num_short=summary.num_short,
     )
-    shutil.rmtree(out / _PROGRESS)
+    _remove_progress(out)
     return summary
 
 
@@ -364,7 +430,12 @@ def _remove(out, results):
     """Removes the shards of a run, all of them empty."""
     for result in results:
         (out / result["file"]).unlink()
-    shutil.rmtree(out / _PROGRESS)
+    _remove_progress(out)
+
+
+def _remove_progress(out):
+    """Removes what was for a next run; where one has begun, it does so itself."""
+    shutil.rmtree(out / _PROGRESS, ignore_errors=True)
 
 
 @contextmanager
