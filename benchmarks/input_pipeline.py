@@ -49,7 +49,7 @@ def workload(
         UsageError: they have no split `train`.
     """
     if records is None:
-        data = _synthetic_records(scratch, frame_size, seed)
+        data = synthetic_records(scratch, frame_size, seed)
         size = data.made_with["size"]
         about = f"synthetic random texture, {_NUM_FRAMES} JPEG frames of short side "
         about += f"{size} a video"
@@ -77,7 +77,7 @@ def workload(
     )
 
 
-def _synthetic_records(out, frame_size, seed):
+def synthetic_records(out, frame_size, seed):
     """Writes and opens records whose frames are an eighth larger than a clip's."""
     generator = np.random.default_rng(seed)
     size = max(16, frame_size * 8 // 7)  # 256 for 224

@@ -90,7 +90,7 @@ def test_mixed_precision_says_so_and_ends_with_the_run(measured):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_input_on_synthetic_records_says_so(measured):
+def test_input_onsynthetic_records_says_so(measured):
     record = measured("--mode=input", *TINY, "--workers=1")
     check(record)
     assert record["data"].startswith("synthetic random texture")
@@ -99,14 +99,14 @@ def test_input_on_synthetic_records_says_so(measured):
 
 
 def test_input_on_given_records(measured, tmp_path):
-    input_pipeline._synthetic_records(tmp_path, 32, seed=0)
+    input_pipeline.synthetic_records(tmp_path, 32, seed=0)
     record = measured("--mode=input", *TINY, f"--records={tmp_path}")
     check(record)
     assert record["data"] == f"{tmp_path}; 8 videos"
 
 
-def test_synthetic_records_hold_whole_random_videos(tmp_path):
-    records = input_pipeline._synthetic_records(tmp_path, 32, seed=0)
+def testsynthetic_records_hold_whole_random_videos(tmp_path):
+    records = input_pipeline.synthetic_records(tmp_path, 32, seed=0)
     batches = clips.center_batches(
         records,
         "train",

@@ -1,20 +1,31 @@
 """Clips: which frames, which window of them, and batches of both."""
 
-from vidzoo_data.clips.augment import TSN_SCALES, CenterCrop, CornerCrop, RandomCrop
+from vidzoo_data.clips.augment import (
+    TSN_SCALES,
+    CenterCrop,
+    ColorJitter,
+    CornerCrop,
+    MultiScaleCrop,
+    RandomCrop,
+)
 from vidzoo_data.clips.pipeline import (
     center_batches,
     center_clip,
     checked,
     training_batches,
 )
-from vidzoo_data.clips.sample import Segments
+from vidzoo_data.clips.sample import Segments, Whole, Window
 
 __all__ = [
     "TSN_SCALES",
     "CenterCrop",
+    "ColorJitter",
     "CornerCrop",
+    "MultiScaleCrop",
     "RandomCrop",
     "Segments",
+    "Whole",
+    "Window",
     "center_batches",
     "center_clip",
     "checked",

@@ -1,10 +1,11 @@
-"""Which window of the frames a clip shows, and whether it is mirrored.
+"""Which window of the frames a clip shows, whether it is mirrored, and its colours.
 
 One draw serves a whole clip, so that motion stays motion. A crop answers with a window
 `(y, x, height, width)` in pixels of the stored frame and a flip; the window alone is
 decoded, then resized to the clip's size.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -68,20 +69,141 @@ class CornerCrop:
 
     def window(self, height, width, seed):
         """See the module: `(window int32 (4,), flip bool)`."""
-        pairs = [
-            (self.scales[i], self.scales[j])
-            for i in range(len(self.scales))
-            for j in range(len(self.scales))
-            if abs(i - j) <= 1
-        ]
         draws = tf.random.stateless_uniform([3], seed)
-        pair = tf.gather(tf.constant(pairs), _place(draws[0], len(pairs) - 1))
-        short_side = tf.cast(tf.minimum(height, width), tf.float32)
-        crop = tf.cast(tf.round(pair * short_side), tf.int32)
+        crop = _scaled(self.scales, height, width, draws[0])
         free = tf.stack([height, width]) - crop
         corners = tf.stack([[0, 0], [0, 2], [2, 0], [2, 2], [1, 1]])  # halves of `free`
         corner = tf.gather(corners, _place(draws[1], 4)) * free // 2
         return tf.concat([corner, crop], axis=0), _flip(draws[2], self.flip)
+
+
+@dataclass(frozen=True)
+class MultiScaleCrop:
+    """A window anywhere, at a random scale and aspect, mirrored or not.
+
+    Source: section 4.4.2. It says no more than "multi-scale cropping"; scales and
+    aspects are those of `CornerCrop`, from which this differs in the window's place.
+
+    Attributes:
+        size: pixels of the clip's frames after resizing.
+        scales: of the short side, largest first.
+        flip: whether half of the clips are mirrored left to right.
+    """
+
+    size: int
+    scales: tuple[float, ...] = TSN_SCALES
+    flip: bool = True
+
+    def window(self, height, width, seed):
+        """See the module: `(window int32 (4,), flip bool)`."""
+        draws = tf.random.stateless_uniform([4], seed)
+        crop = _scaled(self.scales, height, width, draws[0])
+        y = _place(draws[1], height - crop[0])
+        x = _place(draws[2], width - crop[1])
+        return tf.stack([y, x, crop[0], crop[1]]), _flip(draws[3], self.flip)
+
+
+@dataclass(frozen=True)
+class ColorJitter:
+    """Brightness, contrast and saturation, changed in a random order.
+
+    Source: section 4.4.2 names "color jittering [9]" (He et al. 2016) without more; we
+    follow the training code of the author's framework, fb.resnet.torch. Each change
+    blends the image with another one, `a * image + (1 - a) * other`, its `a` drawn from
+    1 ± the value below; the other image is black (brightness), the mean grey
+    (contrast), or the pixel's own grey, 0.299 R + 0.587 G + 0.114 B (saturation).
+    Values are rounded and clipped once, at the end.
+
+    Our decisions: one draw serves all frames of a clip, and the mean grey is that of
+    the whole clip, so a pixel that does not change in the video does not change in the
+    clip.
+
+    Attributes:
+        brightness: 0 for none.
+        contrast: 0 for none.
+        saturation: 0 for none.
+
+    Raises:
+        ValueError: a value is not from 0 to 1.
+    """
+
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+
+    def __post_init__(self):
+        for name in ("brightness", "contrast", "saturation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"`{name}` must be from 0 to 1. Received: {getattr(self, name)}."
+                )
+
+    def draw(self, seed):
+        """What one clip gets.
+
+        Args:
+            seed: int `(2,)`.
+
+        Returns:
+            float32 `(3,)`, the `a` of brightness, contrast and saturation, and int32
+            `(3,)`, their numbers in the order of application.
+        """
+        draws = tf.random.stateless_uniform([4], seed)
+        values = tf.constant([self.brightness, self.contrast, self.saturation])
+        orders = tf.constant(list(itertools.permutations(range(3))))
+        order = tf.gather(orders, _place(draws[3], len(orders) - 1))
+        return 1 + (2 * draws[:3] - 1) * values, order
+
+    def jitter(self, images, seed):
+        """The images of one clip with their colours changed.
+
+        Args:
+            images: uint8 `(T, H, W, 3)`.
+            seed: as in `draw`.
+
+        Returns:
+            uint8, same shape.
+        """
+        factors, order = self.draw(seed)
+        pixels = tf.cast(tf.reshape(images, [-1, 3]), tf.float32)
+        matrix, offset = _color_map(factors, order, tf.reduce_mean(pixels, axis=0))
+        pixels = tf.round(tf.linalg.matmul(pixels, matrix) + offset)
+        pixels = tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)
+        return tf.reshape(pixels, tf.shape(images))
+
+
+def _color_map(factors, order, mean):
+    """The changes as one map of colours, `rgb @ matrix + offset`: all are affine.
+
+    Args:
+        factors: `(3,)`, as `ColorJitter.draw` gives them.
+        order: `(3,)`, likewise.
+        mean: `(3,)`, mean colour of the clip before any change.
+    """
+    grey = tf.constant([0.299, 0.587, 0.114])
+    matrix, offset = tf.eye(3), tf.zeros(3)
+    for number in tf.unstack(order):
+        a = tf.gather(factors, number)
+        mean_grey = tf.tensordot(tf.linalg.matvec(matrix, mean, True) + offset, grey, 1)
+        saturate = a * tf.eye(3) + (1 - a) * tf.tile(grey[:, None], [1, 3])
+        step = tf.where(number == 2, saturate, a * tf.eye(3))
+        shift = tf.where(number == 1, (1 - a) * mean_grey, 0.0)
+        matrix = tf.linalg.matmul(matrix, step)
+        offset = tf.linalg.matvec(step, offset, True) + shift
+    return matrix, offset
+
+
+def _scaled(scales, height, width, draw):
+    """Height and width drawn from `scales`, at most one step apart: int32 `(2,)`."""
+    pairs = [
+        (scales[i], scales[j])
+        for i in range(len(scales))
+        for j in range(len(scales))
+        if abs(i - j) <= 1
+    ]
+    pair = tf.gather(tf.constant(pairs), _place(draw, len(pairs) - 1))
+    short_side = tf.cast(tf.minimum(height, width), tf.float32)
+    return tf.cast(tf.round(pair * short_side), tf.int32)
 
 
 def _place(draw, maximum):

@@ -5,6 +5,7 @@ video can be read without reading the others: shuffles are true permutations of 
 videos, and training resumes at any step.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -14,22 +15,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vidzoo.errors import RecordError, UsageError
 from vidzoo_data.records import schema
 from vidzoo_data.records.verify import verify_shards
 
 _AGAIN = "Remove the folder and run `vidzoo prepare` again."
+_MAX_SPANS = 2**25  # frames whose place is remembered, 8 bytes each: 256 MiB
 
 
 @dataclass(frozen=True)
 class VideoEntry:
-    """One line of `videos.csv`: a video, and where its record lies."""
+    """One line of `videos.csv`: a video, and where its record lies.
+
+    Attributes:
+        video_id: unique in its data set.
+        shard: file name of the shard that holds the record.
+        offset: first byte of the record in it.
+        num_bytes: length of the record.
+        num_frames: stored frames, T.
+        height: pixels.
+        width: pixels.
+        fps: frames per second as stored; 0.0 if the video does not say.
+        labels: class numbers.
+    """
 
     video_id: str
     shard: str
     offset: int
     num_bytes: int
     num_frames: int
+    height: int
+    width: int
+    fps: float
     labels: tuple[int, ...]
 
 
@@ -71,6 +90,8 @@ class Records:
         self.videos = self._read_videos(videos_sha256)
         self._check_labels()
         self._check_splits()
+        self._spans: dict[str, np.ndarray] = {}  # video id -> `schema.frame_spans`
+        self._num_spans = 0
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
         """The videos of one split, in the order of `dataset.json`.
@@ -123,6 +144,67 @@ class Records:
             RecordError: a shard is damaged, or cannot be read.
         """
         verify_shards(self.path, self._sha256, on_progress)
+
+    def read_frames(self, entry: VideoEntry, numbers: Sequence[int]) -> list[bytes]:
+        """The JPEGs of some frames of one video, without reading the others.
+
+        Where a video's frames lie is found once and remembered. Safe to call from
+        several threads.
+
+        Args:
+            entry: the video.
+            numbers: of the frames, from 0 to `entry.num_frames` - 1, in any order.
+
+        Raises:
+            RecordError: the shard cannot be read, or the record is damaged.
+        """
+        with self._reader(entry) as read:
+            spans = self._frame_spans(entry, read)
+            wanted = np.asarray(numbers, np.int64)
+            return [read(start, size) for start, size in spans[wanted].tolist()]
+
+    @contextlib.contextmanager
+    def _reader(self, entry):
+        """`read(start, size)`: a part of the record of `entry`, cut at its end."""
+        path = self.path / entry.shard
+        try:
+            file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read: {error.strerror}.") from error
+
+        def read(start, size):
+            size = min(size, entry.num_bytes - start)
+            data = os.pread(file, size, entry.offset + start)
+            if len(data) != size:
+                raise RecordError(
+                    f"{path}: ends before the record of {entry.video_id}. {_AGAIN}"
+                )
+            return data
+
+        try:
+            yield read
+        finally:
+            os.close(file)
+
+    def _frame_spans(self, entry, read):
+        spans = self._spans.get(entry.video_id)
+        if spans is not None:
+            return spans
+        try:
+            spans = schema.frame_spans(read, entry.num_bytes)
+            if len(spans) != entry.num_frames:
+                raise ValueError(
+                    f"{len(spans)} frames where videos.csv says {entry.num_frames}"
+                )
+        except ValueError as error:
+            raise RecordError(
+                f"{self.path / entry.shard}: the record of {entry.video_id} is "
+                f"damaged: {error}. {_AGAIN}"
+            ) from error
+        if self._num_spans + len(spans) <= _MAX_SPANS:
+            self._spans[entry.video_id] = spans
+            self._num_spans += len(spans)
+        return spans
 
     def _read_description(self):
         file = self.path / "dataset.json"
@@ -208,5 +290,8 @@ def _entry(row):
         offset=int(row["offset"]),
         num_bytes=int(row["bytes"]),
         num_frames=int(row["num_frames"]),
+        height=int(row["height"]),
+        width=int(row["width"]),
+        fps=float(row["fps"]),
         labels=tuple(int(label) for label in row["labels"].split()),
     )

@@ -5,9 +5,10 @@ Context: `video/id`, `video/label` (class numbers, one or several), `video/fps`,
 `frame/jpeg`, one RGB JPEG per frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 SCHEMA_VERSION = 1
@@ -31,6 +32,17 @@ _CONTEXT = {
     VIDEO_SOURCE: tf.io.FixedLenFeature([], tf.string),
 }
 _FRAMES = {FRAME_JPEG: tf.io.FixedLenSequenceFeature([], tf.string)}
+
+# Field numbers of tensorflow/core/example/{example,feature}.proto.
+_EXAMPLE_LISTS = 2  # SequenceExample.feature_lists
+_LISTS_ENTRY = 1  # FeatureLists.feature_list, a map of the next two
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
+_LIST_FEATURE = 1  # FeatureList.feature
+_FEATURE_BYTES = 1  # Feature.bytes_list
+_BYTES_VALUE = 1  # BytesList.value
+
+_HEADER_BYTES = 20  # a field's tag and length: two varints of at most ten bytes
+_READ_BYTES = 64  # several headers lie side by side at the start of each frame
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,99 @@ def parse(serialized):
     )
     context[VIDEO_LABEL] = tf.sparse.to_dense(context[VIDEO_LABEL])
     return context | frames
+
+
+def frame_spans(read: Callable[[int, int], bytes], num_bytes: int) -> np.ndarray:
+    """Finds each frame's JPEG in a serialized record without reading the JPEGs.
+
+    Args:
+        read: `read(start, size)` gives that part of the record, cut at its end.
+        num_bytes: length of the record.
+
+    Returns:
+        uint32 `(T, 2)`: first byte and length of each frame's JPEG.
+
+    Raises:
+        ValueError: the bytes are no record, or a frame is not one string of bytes.
+    """
+    header = _read_ahead(read)
+    spans = []
+    for lists in _messages(header, 0, num_bytes, _EXAMPLE_LISTS):
+        for entry in _messages(header, *lists, _LISTS_ENTRY):
+            fields = {number: span for number, *span in _fields(header, *entry)}
+            start, end = fields.get(_ENTRY_KEY, (0, 0))
+            if read(start, end - start) == FRAME_JPEG.encode():
+                frames = fields.get(_ENTRY_VALUE, (0, 0))
+                for feature in _messages(header, *frames, _LIST_FEATURE):
+                    spans.append(_only_value(header, *feature))
+    return np.array(spans, np.uint32).reshape(-1, 2)
+
+
+def _only_value(header, start, end):
+    """First byte and length of the one value in a `Feature` of bytes."""
+    values = [
+        (first, last - first)
+        for bytes_list in _messages(header, start, end, _FEATURE_BYTES)
+        for first, last in _messages(header, *bytes_list, _BYTES_VALUE)
+    ]
+    if len(values) != 1:
+        raise ValueError(f"a frame of {len(values)} values at byte {start}")
+    return values[0]
+
+
+def _messages(header, start, end, number):
+    """Yields `(start, end)` of every field called `number` in bytes start to end."""
+    for found, first, last in _fields(header, start, end):
+        if found == number:
+            yield first, last
+
+
+def _fields(header, start, end) -> Iterator[tuple[int, int, int]]:
+    """Yields `(number, start, end)` of a message's strings and messages, in order."""
+    while start < end:
+        field_header = header(start)
+        tag, used = _varint(field_header, 0)
+        number, wire_type = tag >> 3, tag & 7
+        size = 0
+        if wire_type == 0:  # a number, of no interest here; as are 1 and 5
+            _, used = _varint(field_header, used)
+        elif wire_type == 2:
+            size, used = _varint(field_header, used)
+        elif wire_type in (1, 5):
+            size = 8 if wire_type == 1 else 4
+        first, last = start + used, start + used + size
+        if number == 0 or wire_type not in (0, 1, 2, 5) or last > end:
+            raise ValueError(f"no field of a record at byte {start}")
+        if wire_type == 2:
+            yield number, first, last
+        start = last
+
+
+def _varint(data, position):
+    """The number that starts at `position`, and the position after it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if position >= len(data):
+            break
+        byte = data[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+    raise ValueError("a number without an end")
+
+
+def _read_ahead(read):
+    """`header(start)`: `_HEADER_BYTES` bytes from `start`, in fewer calls of `read`."""
+    first, held = 0, b""
+
+    def header(start):
+        nonlocal first, held
+        if not first <= start <= first + len(held) - _HEADER_BYTES:
+            first, held = start, read(start, _READ_BYTES)
+        return held[start - first : start - first + _HEADER_BYTES]
+
+    return header
 
 
 def _bytes(values):

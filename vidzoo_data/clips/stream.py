@@ -1,0 +1,140 @@
+"""Places of a run to decoded clips, in order: what training, test and views share."""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from vidzoo.errors import RecordError
+from vidzoo_data.records.read import Records, VideoEntry
+
+_BLOCK = 16  # places looked up by one call into Python
+
+
+def check_videos(
+    records: Records, videos: tuple[VideoEntry, ...], sampling, multi_label: bool
+) -> None:
+    """Refuses videos that cannot be sampled or labelled as asked.
+
+    Raises:
+        RecordError: a video does not have one label, though `multi_label` is false, or
+            does not state its rate, though `sampling` needs it.
+    """
+    for video in videos:
+        if len(video.labels) != 1 and not multi_label:
+            raise RecordError(
+                f"{records.path}: {video.video_id} has {len(video.labels)} labels; "
+                "clips carry one label a video. Pass `multi_label=True` for several, "
+                "or leave the video out of the split."
+            )
+        if sampling.needs_rate and not video.fps > 0:
+            raise RecordError(
+                f"{records.path}: {video.video_id} does not state its frames per "
+                f"second, which {sampling} needs. Sample without `fps`, or re-encode "
+                "the video with a rate and prepare it again."
+            )
+
+
+def clip_stream(
+    records: Records,
+    videos: tuple[VideoEntry, ...],
+    places: tf.data.Dataset,
+    plan: Callable[[int], tuple[int, np.ndarray]],
+    *,
+    numbers: Callable,
+    pixels: Callable,
+    multi_label: bool,
+    workers: int | None,
+) -> tf.data.Dataset:
+    """One clip for each place, in order, whatever the number of workers.
+
+    Args:
+        records: an opened records folder.
+        videos: those that `plan` counts.
+        places: int64 scalars.
+        plan: a place to the index of its video and a seed, int64 `(2,)`.
+        numbers: `numbers(num_frames, seed, fps)` gives frame numbers `(T, k)`.
+        pixels: `pixels(jpegs, height, width, crop_seed, color_seed)` gives the clip of
+            JPEGs `(T*k,)` of that size.
+        multi_label: as `training_batches` has it.
+        workers: clips decoded at once; as many as there are cores by default.
+
+    Returns:
+        Dictionaries of `rgb`, as `pixels` gives it, `label` and `video_id`.
+    """
+    num_classes = len(records.classes)
+
+    def look_up(block):
+        indices, seeds = zip(*(plan(int(place)) for place in block), strict=True)
+        found = [videos[index] for index in indices]
+        sizes = [(video.num_frames, video.height, video.width) for video in found]
+        rates = [video.fps for video in found]
+        return (
+            np.array(indices, np.int64),
+            np.array(seeds, np.int64),
+            np.array(sizes, np.int32),
+            np.array(rates, np.float64),
+        )
+
+    def read(index, wanted):
+        video = videos[int(index)]
+        jpegs = records.read_frames(video, wanted)
+        label = _label(video, num_classes if multi_label else None)
+        return np.array(jpegs, object), label, video.video_id.encode()
+
+    def looked_up(block):
+        types = (tf.int64, tf.int64, tf.int32, tf.float64)
+        answers = tf.numpy_function(look_up, [block], types, stateful=False)
+        shapes = ([None], [None, 2], [None, 3], [None])
+        return tuple(map(tf.ensure_shape, answers, shapes))
+
+    def element(index, seed, size, fps):
+        frame_seed, crop_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
+        wanted = tf.reshape(numbers(size[0], frame_seed, fps), [-1])
+        label_type = tf.float32 if multi_label else tf.int32
+        jpegs, label, video_id = tf.numpy_function(
+            read, [index, wanted], (tf.string, label_type, tf.string), stateful=False
+        )
+        jpegs = tf.ensure_shape(jpegs, wanted.shape)
+        return {
+            "rgb": pixels(jpegs, size[1], size[2], crop_seed, color_seed),
+            "label": tf.ensure_shape(label, [num_classes] if multi_label else []),
+            "video_id": tf.ensure_shape(video_id, []),
+        }
+
+    parallel = workers or tf.data.AUTOTUNE
+    plans = places.batch(_BLOCK).map(looked_up).unbatch()
+    return plans.map(element, num_parallel_calls=parallel, deterministic=True)
+
+
+def batch(clips: tf.data.Dataset, batch_size: int, sampling) -> tf.data.Dataset:
+    """Batches of clips; the last one may be smaller.
+
+    Clips of several lengths are padded with zeros at their end and get a `mask`, bool
+    `(N, T)`, that is true for real frames.
+    """
+    if sampling.num_snippets is None:
+        clips = clips.map(_with_mask).padded_batch(batch_size)
+    else:
+        clips = clips.batch(batch_size)
+    return clips.prefetch(2)
+
+
+def seed_of(*parts) -> np.ndarray:
+    """Two 64-bit numbers that any change of `parts` changes."""
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
+    return np.frombuffer(digest, np.int64)
+
+
+def _label(video, num_classes):
+    """The class number, int32, or with `num_classes` a multi-hot float32 `(K,)`."""
+    if num_classes is None:
+        return np.int32(video.labels[0])
+    label = np.zeros(num_classes, np.float32)
+    label[list(video.labels)] = 1
+    return label
+
+
+def _with_mask(clip):
+    return clip | {"mask": tf.ones(tf.shape(clip["rgb"])[:1], tf.bool)}
