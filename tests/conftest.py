@@ -1,10 +1,16 @@
 """What the tests share: real data where it is there, and quiet, seeded runs."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# Nothing is remembered between runs, nor in the user's own cache.
+os.environ["VIDZOO_CACHE"] = tempfile.mkdtemp(prefix="vidzoo-tests-")
+atexit.register(shutil.rmtree, os.environ["VIDZOO_CACHE"], ignore_errors=True)
 
 import pytest  # noqa: E402
 

@@ -179,7 +179,9 @@ def paired_bootstrap(
     videos, so they do not narrow the interval as such.
 
     Args:
-        correct_a: `(N,)`, or `(S, N)` for S runs: whether each answer is right.
+        correct_a: `(N,)`, or `(S, N)` for S runs: whether each answer is right, or
+            what each video adds to the accuracy, times N, where videos weigh
+            differently.
         correct_b: likewise, of the same N videos; its S may differ.
         num_samples: how often the N videos are drawn.
         seed: of the draws.
@@ -189,8 +191,7 @@ def paired_bootstrap(
         2.5 and 97.5).
 
     Raises:
-        ValueError: the shapes do not fit, there is no video, or a value is neither 0
-            nor 1.
+        ValueError: the shapes do not fit, there is no video, or a value is NaN.
 
     Example:
         >>> paired_bootstrap([True, True], [False, False])
@@ -204,7 +205,8 @@ def paired_bootstrap(
                 f"`{name}` must be (N,) or (S, N), not empty. "
                 f"Received: {correct.shape}."
             )
-        _check_zero_or_one(name, correct)
+        if np.isnan(correct.astype(np.float64)).any():
+            raise ValueError(f"`{name}` must be numbers. Received: NaN among them.")
         means.append(np.atleast_2d(correct).mean(axis=0))
     if len(means[0]) != len(means[1]):
         raise ValueError(

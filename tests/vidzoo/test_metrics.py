@@ -248,7 +248,7 @@ def test_bootstrap_is_seeded():
             r"must be \(N,\) or \(S, N\), not empty. Received: \(0,\)",
         ),
         ([1], np.zeros((1, 1, 1)), r"`correct_b` must be .* Received: \(1, 1, 1\)"),
-        ([1, 0], [1, 0.5], "`correct_b` must be 0 or 1. Received: 0.5."),
+        ([1, 0], [1, np.nan], "`correct_b` must be numbers. Received: NaN"),
     ],
 )
 def test_bootstrap_refuses(a, b, message):
