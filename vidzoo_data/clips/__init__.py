@@ -15,6 +15,8 @@ from vidzoo_data.clips.pipeline import (
     training_batches,
 )
 from vidzoo_data.clips.sample import Segments, Whole, Window
+from vidzoo_data.clips.serving import jpeg_clips
+from vidzoo_data.clips.views import view_batches
 
 __all__ = [
     "TSN_SCALES",
@@ -29,5 +31,7 @@ __all__ = [
     "center_batches",
     "center_clip",
     "checked",
+    "jpeg_clips",
     "training_batches",
+    "view_batches",
 ]

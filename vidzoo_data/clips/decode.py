@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+_MAX_UNROLLED = 16  # frames; a loop takes a tenth longer, its graph stays small
+
 
 def decode(jpegs, window):
     """Decodes one window of every frame.
@@ -13,11 +15,15 @@ def decode(jpegs, window):
     Returns:
         uint8 `(T, height, width, 3)`.
     """
-    return tf.map_fn(
-        lambda jpeg: tf.io.decode_and_crop_jpeg(jpeg, window, channels=3),
-        jpegs,
-        fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
-    )
+
+    def one(jpeg):
+        return tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
+
+    count = jpegs.shape[0]
+    if count is not None and count <= _MAX_UNROLLED:
+        return tf.stack([one(jpegs[i]) for i in range(count)])
+    signature = tf.TensorSpec([None, None, 3], tf.uint8)
+    return tf.map_fn(one, jpegs, fn_output_signature=signature)
 
 
 def resize(images, size):

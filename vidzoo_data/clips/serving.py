@@ -1,0 +1,122 @@
+"""Clips of videos whose JPEGs arrive with a request, inside an exported model."""
+
+import tensorflow as tf
+
+from vidzoo_data.clips.decode import decode, mirror, resize, stack_snippets
+
+
+def jpeg_clips(
+    jpegs: tf.Tensor,
+    *,
+    sampling,
+    crop,
+    stored_size: int | tuple[int, int],
+    fps: tf.Tensor | float | None = None,
+) -> tf.Tensor:
+    """The clips that `center_batches` gives of videos whose records hold `jpegs`.
+
+    Made of TensorFlow's operations alone, so that it can be saved with a model; its
+    decoding runs on the CPU and is not compiled by XLA.
+
+    Args:
+        jpegs: string `(N, F)`: a row is the encoded frames of one video, shorter rows
+            padded with empty strings at their end.
+        sampling: which frames make a clip.
+        crop: which window of them; `CenterCrop` in test.
+        stored_size: what `prepare` stores: the short side, or `(height, width)`. Frames
+            of another size are resized to it first, as `prepare` does, but without
+            being compressed once more.
+        fps: frames per second, of every row or `(N,)`; only for samplers that need it.
+
+    Returns:
+        uint8 `(N, T, H, W, 3k)`.
+
+    Raises:
+        ValueError: T would differ between videos, or `sampling` needs `fps`.
+        tf.errors.InvalidArgumentError: a row has no frame, or an empty string before
+            its last frame, or a frame is no JPEG.
+    """
+    if sampling.num_snippets is None:
+        raise ValueError(
+            f"`sampling` must give as many frames of every video; {sampling} does not. "
+            "Give it `num_frames`."
+        )
+    if sampling.needs_rate and fps is None:
+        raise ValueError(f"{sampling} needs `fps`, the rate of the frames. Give it.")
+    jpegs = tf.convert_to_tensor(jpegs)
+    counts = _checked_counts(jpegs)
+    rates = tf.broadcast_to(
+        tf.cast(0.0 if fps is None else fps, tf.float64), [tf.size(counts)]
+    )
+
+    def clip(row):
+        frames, count, rate = row
+        numbers = tf.reshape(sampling.centered(count, rate), [-1])
+        images = _images(tf.gather(frames, numbers), crop, stored_size)
+        return stack_snippets(images, sampling)
+
+    channels = 3 * sampling.snippet_length
+    shape = [sampling.num_snippets, crop.size, crop.size, channels]
+    return tf.map_fn(
+        clip,
+        (jpegs, counts, rates),
+        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+    )
+
+
+def _checked_counts(jpegs):
+    """Frames in each row, int32 `(N,)`."""
+    present = tf.strings.length(jpegs) > 0
+    counts = tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
+    gaps = tf.reduce_any(present != tf.sequence_mask(counts, tf.shape(jpegs)[1]), 1)
+    checks = [
+        _no_row(counts == 0, "Give every row of `jpegs` one frame or more. Without:"),
+        _no_row(gaps, "Pad `jpegs` at the end of a row only. Padded before it, rows:"),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(counts)
+
+
+def _no_row(wrong, message):
+    rows = tf.reshape(tf.where(wrong), [-1])
+    return tf.debugging.Assert(~tf.reduce_any(wrong), [message, rows])
+
+
+def _images(jpegs, crop, stored_size):
+    """JPEGs `(T,)` of one video to `(T, size, size, 3)`."""
+
+    def image(jpeg):
+        shape = tf.io.extract_jpeg_shape(jpeg)[:2]
+        stored = _stored_shape(shape, stored_size)
+        window, flip = crop.window(stored[0], stored[1], tf.zeros([2], tf.int64))
+        images = tf.cond(
+            tf.reduce_all(shape == stored),
+            lambda: decode(jpeg[None], window),
+            lambda: _resized_window(jpeg, shape, stored, window),
+        )
+        images = resize(images, crop.size)
+        return tf.cond(flip, lambda: mirror(images), lambda: images)[0]
+
+    signature = tf.TensorSpec([crop.size, crop.size, 3], tf.uint8)
+    return tf.map_fn(image, jpegs, fn_output_signature=signature)
+
+
+def _stored_shape(shape, stored_size):
+    """Height and width that `prepare` gives to frames of `shape`: int32 `(2,)`."""
+    if not isinstance(stored_size, int):
+        return tf.constant(stored_size, tf.int32)
+    scale = stored_size / tf.reduce_min(shape)  # float64
+    return tf.cast(tf.round(tf.cast(shape, tf.float64) * scale), tf.int32)
+
+
+def _resized_window(jpeg, shape, stored, window):
+    """Decodes a frame, resizes it to `stored`, and cuts out the window."""
+    images = tf.io.decode_jpeg(jpeg, channels=3)[None]
+    images = tf.cond(
+        tf.reduce_prod(stored) < tf.reduce_prod(shape),
+        lambda: tf.image.resize(images, stored, "area"),
+        lambda: tf.image.resize(images, stored, "bilinear"),
+    )
+    images = tf.cast(tf.round(images), tf.uint8)
+    y, x, height, width = tf.unstack(window)
+    return images[:, y : y + height, x : x + width]

@@ -1,0 +1,132 @@
+"""Test views: several random clips of each video, several crops of each clip."""
+
+import functools
+
+import tensorflow as tf
+
+from vidzoo_data.clips import stream
+from vidzoo_data.clips.augment import CenterCrop
+from vidzoo_data.clips.decode import decode, mirror, resize, stack_snippets
+from vidzoo_data.records.read import Records
+
+_NUM_CROPS = (1, 2, 5, 10)
+
+
+def view_batches(
+    records: Records,
+    split: str,
+    *,
+    sampling,
+    size: int,
+    num_clips: int,
+    num_crops: int,
+    batch_size: int,
+    multi_label: bool = False,
+    seed: int = 0,
+    workers: int | None = None,
+) -> tf.data.Dataset:
+    """Batches of views, every view with its video's label and id.
+
+    The views of a video lie side by side: clip by clip, and in each clip its crops: the
+    four corners, the centre, then the mirrors of these in the same order. A clip's
+    frames depend on `seed`, the video's id and the clip's number alone. Each frame is
+    decoded once for all crops.
+
+    Args:
+        records: an opened records folder.
+        split: a name in `records.splits`.
+        sampling: which frames make a clip; `sampling.random` draws them.
+        size: side of a crop in pixels; where it does not fit, the largest square that
+            does is resized to it.
+        num_clips: of each video.
+        num_crops: 1, the centre; 2, and its mirror; 5, four corners and the centre;
+            10, and their mirrors.
+        batch_size: N, views; the last batch may be smaller.
+        multi_label: as `training_batches` has it.
+        seed: of the frames.
+        workers: clips decoded at once; as many as there are cores by default.
+
+    Returns:
+        Dictionaries as `center_batches` gives them.
+
+    Raises:
+        ValueError: `num_crops` is not one of those, or `num_clips` is below 1.
+        UsageError: no such split.
+        RecordError: as `training_batches`.
+    """
+    if num_crops not in _NUM_CROPS:
+        raise ValueError(
+            f"`num_crops` must be one of {_NUM_CROPS}. Received: {num_crops}."
+        )
+    if num_clips < 1:
+        raise ValueError(f"`num_clips` must be >= 1. Received: {num_clips}.")
+    videos = records.split(split)
+    stream.check_videos(records, videos, sampling, multi_label)
+
+    def plan(place):
+        index, number = divmod(place, num_clips)
+        return index, stream.seed_of(seed, "view", videos[index].video_id, number)
+
+    clips = stream.clip_stream(
+        records,
+        videos,
+        tf.data.Dataset.range(len(videos) * num_clips),
+        plan,
+        numbers=sampling.random,
+        pixels=functools.partial(_crops, sampling, size, num_crops),
+        multi_label=multi_label,
+        workers=workers,
+    )
+    views = clips.map(functools.partial(_labelled, num_crops)).unbatch()
+    return stream.batch(views, batch_size, sampling)
+
+
+def _crops(sampling, size, num_crops, jpegs, height, width, *seeds):
+    """JPEGs `(T*k,)` of one video to the crops of its clip, `(V, T, H, W, 3k)`."""
+    del seeds
+    windows = _windows(height, width, size, num_crops)
+    around = _around(windows)
+    images = decode(jpegs, around)
+    crops = [_cropped(images, window - around, size) for window in windows]
+    if num_crops in (2, 10):
+        crops += [mirror(crop) for crop in crops]
+    stacked = tf.stack([stack_snippets(crop, sampling) for crop in crops])
+    return tf.ensure_shape(stacked, [num_crops, sampling.num_snippets, *[None] * 3])
+
+
+def _windows(height, width, size, num_crops):
+    """The windows that are not mirrored, each int32 `(4,)`: y, x, height, width."""
+    center, _ = CenterCrop(size).window(height, width, None)
+    if num_crops < 5:
+        return [center]
+    side = center[2]
+    corners = [
+        tf.stack([y, x, side, side])
+        for y in (0, height - side)
+        for x in (0, width - side)
+    ]
+    return [*corners, center]
+
+
+def _around(windows):
+    """The smallest window that holds all of `windows`."""
+    windows = tf.stack(windows)
+    start = tf.reduce_min(windows[:, :2], axis=0)
+    end = tf.reduce_max(windows[:, :2] + windows[:, 2:], axis=0)
+    return tf.concat([start, end - start], axis=0)
+
+
+def _cropped(images, relative, size):
+    """One crop `(T, size, size, 3)`; only y and x of `relative` are looked at."""
+    side = tf.minimum(size, tf.reduce_min(tf.shape(images)[1:3]))
+    y, x = relative[0], relative[1]
+    return resize(images[:, y : y + side, x : x + side], size)
+
+
+def _labelled(num_crops, clip):
+    """Gives every crop the label and id of its clip."""
+    repeated = {
+        name: tf.repeat(clip[name][None], num_crops, axis=0)
+        for name in ("label", "video_id")
+    }
+    return clip | repeated
