@@ -19,6 +19,7 @@ import tensorflow as tf
 from vidzoo.errors import RecordError, VideoError
 from vidzoo_data import atomic, parallel, sources
 from vidzoo_data.records import encode, schema, write
+from vidzoo_data.records.read import Records
 
 REPOSITORY = Path(write.__file__).parents[2]
 OPTIONS = {"size": 32, "videos_per_shard": 3, "workers": 1}
@@ -231,6 +232,20 @@ def test_missing_videos_are_quarantined(videos, tmp_path):
     summary = write.prepare(source, tmp_path / "out", **OPTIONS)
     expected = (("b/x.avi", "listed, but there is no such file"),)
     assert summary == write.Summary(1, 3, expected, 0)
+
+
+def test_several_labels_reach_the_records(videos, tmp_path):
+    listed = tmp_path / "all.csv"
+    listed.write_text("path,labels,split\na/00.avi,run;sit,train\nb/01.avi,sit,train\n")
+    source = sources.read("csv", listed, root=videos)
+    write.prepare(source, tmp_path / "out", **OPTIONS)
+    records = Records(tmp_path / "out")
+    assert records.classes == ("run", "sit")
+    for video_id, labels in {"a/00.avi": (0, 1), "b/01.avi": (1,)}.items():
+        entry = records.videos[video_id]
+        assert entry.labels == labels
+        parsed = schema.parse(records.read(entry))
+        assert tuple(parsed[schema.VIDEO_LABEL].numpy()) == labels
 
 
 def test_no_video_decodes(tmp_path):

@@ -263,12 +263,13 @@ def test_csv_with_missing_videos(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "found no row; expected a header naming path, label, and split or subset"),
+        ("", "found no row; expected a header naming path, label or labels, and spl"),
         ("path,label,split\n", "found no row; expected a header"),
         ("path,split\na,b\n", "found no column label among path, split; expected a"),
         ("path,label\na,b\n", "found no column split among path, label; expected a"),
         ("path;label;split\n", "found no column path among path;label;split; expected"),
         ("path,label,split,subset\n", "found both columns, split and subset"),
+        ("path,label,labels,split\n", "found both columns, label and labels; expected"),
         (ROWS + "b/2.avi,,test\n", "all.csv, line 5: the label is empty; fill it in"),
         (ROWS + "b/2.avi,b\n", "line 5: the split is empty"),
         (ROWS + ",b,test\n", "line 5: the path is empty"),
@@ -292,6 +293,72 @@ def test_csv_with_missing_videos(tmp_path):
 def test_csv_errors(tmp_path, text, message):
     with pytest.raises(SourceError, match=message) as error:
         sources.read("csv", write_csv(tmp_path, text))
+    assert "\n" not in str(error.value)
+
+
+SEVERAL = "path,labels,split\na/1.avi,run; sit,train\nb/1.avi,run,train\n"
+
+
+def test_csv_with_several_labels(tmp_path):
+    text = SEVERAL + 'a/2.avi,"sit;run",test\na/1.avi,sit;run,val\nb/2.avi, sit ,test\n'
+    source = sources.read("csv", write_csv(tmp_path, text))
+    assert source.classes == ("run", "sit")
+    assert {video.video_id: video.labels for video in source.videos} == {
+        "a/1.avi": ("run", "sit"),
+        "a/2.avi": ("run", "sit"),
+        "b/1.avi": ("run",),
+        "b/2.avi": ("sit",),
+    }
+    assert source.splits == {
+        "test": ("a/2.avi", "b/2.avi"),
+        "train": ("a/1.avi", "b/1.avi"),
+        "val": ("a/1.avi",),
+    }
+
+
+def test_csv_with_several_labels_and_classes(tmp_path):
+    file = write_csv(tmp_path, SEVERAL)
+    (tmp_path / "classes.txt").write_text("sit\njump\nrun\n")
+    source = sources.read("csv", file, classes=tmp_path / "classes.txt")
+    assert source.classes == ("sit", "jump", "run")
+    assert source.videos[0].labels == ("run", "sit")
+    (tmp_path / "classes.txt").write_text("run\njump\n")
+    with pytest.raises(
+        SourceError, match="line 2: unknown label sit, not among the cl"
+    ):
+        sources.read("csv", file, classes=tmp_path / "classes.txt")
+
+
+def test_a_label_may_hold_a_semicolon(tmp_path):
+    text = "path,label,split\na/1.avi,run;sit,train\nb/1.avi,run,train\n"
+    source = sources.read("csv", write_csv(tmp_path, text))
+    assert source.classes == ("run", "run;sit")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a/2.avi,,test", "line 4: the labels cell is empty; fill it in"),
+        (
+            "a/2.avi,run;;sit,test",
+            "line 4: the labels run;;sit hold an empty name; put",
+        ),
+        ("a/2.avi,run;,test", "line 4: the labels run; hold an empty name"),
+        ("a/2.avi,;,test", "line 4: the labels ; hold an empty name"),
+        ("a/2.avi,run; run,test", "line 4: the labels run; run name the class run twi"),
+        (
+            "a/1.avi,run,test",
+            "lines 2 and 4: a/1.avi has two labels, run;sit and run; keep one",
+        ),
+        (
+            "a/2.avi,run;rnu,test",
+            "line 4: unknown label rnu, in split test, but never in train; nearest k",
+        ),
+    ],
+)
+def test_csv_errors_of_several_labels(tmp_path, row, message):
+    with pytest.raises(SourceError, match=f"all.csv, {message}") as error:
+        sources.read("csv", write_csv(tmp_path, f"{SEVERAL}{row}\n"))
     assert "\n" not in str(error.value)
 
 

@@ -1,4 +1,7 @@
-"""A CSV file with one row per video and split: `path`, `label`, `split` or `subset`."""
+"""A CSV file with one row per video and split: `path`, `label`, `split` or `subset`.
+
+With a column `labels` in place of `label`, a video may be of several classes.
+"""
 
 import csv
 import difflib
@@ -10,14 +13,15 @@ from vidzoo.errors import SourceError
 from vidzoo_data.sources.files import check_folder
 from vidzoo_data.sources.source import Source, Video
 
-_EXPECTED = "a header naming path, label, and split or subset"
+_EXPECTED = "a header naming path, label or labels, and split or subset"
+_SEPARATOR = ";"  # of class names in a cell of `labels`
 
 
 @dataclass(frozen=True)
 class _Row:
     line: int
     video_id: str
-    label: str
+    labels: tuple[str, ...]  # sorted
     split: str
 
 
@@ -30,7 +34,8 @@ def read(
 ) -> Source:
     """Reads a CSV file in UTF-8; its columns may come in any order, others are ignored.
 
-    A video may be in several splits, one row each.
+    A video may be in several splits, one row each. A cell of `labels` holds one or
+    several class names, separated by `;`; their order says nothing.
 
     Args:
         path: the CSV file.
@@ -50,7 +55,9 @@ def read(
     labels = _labels_of(rows, file)
     _check_labels(rows, file, names)
     if names is None:
-        names = tuple(sorted(set(labels.values())))
+        names = tuple(
+            sorted({label for several in labels.values() for label in several})
+        )
     if len(names) == 1:
         raise SourceError(
             f"{file}: found one class only, {names[0]}; a classifier needs two or more."
@@ -76,7 +83,7 @@ def read(
     return Source(
         name="csv",
         classes=names,
-        videos=tuple(Video(i, root / i, (labels[i],)) for i in present),
+        videos=tuple(Video(i, root / i, labels[i]) for i in present),
         splits={
             name: tuple(sorted(ids.intersection(present)))
             for name, ids in sorted(splits.items())
@@ -142,49 +149,77 @@ def _read_rows(file, root):
 
 
 def _columns(header, file):
-    """The column numbers of path, label and split."""
-    splits = [name for name in ("split", "subset") if name in header]
-    needed = ["path", "label", *(splits or ["split"])]
+    """The column numbers of the path, the label or labels, and the split, by name."""
+    labels = _column_of(("label", "labels"), header, file)
+    splits = _column_of(("split", "subset"), header, file)
+    needed = ("path", labels, splits)
     missing = [name for name in needed if name not in header]
     if missing:
         raise SourceError(
             f"{file}: found no column {missing[0]} among {', '.join(header)}; expected "
             f"{_EXPECTED}."
         )
-    if len(splits) == 2:
+    return {name: header.index(name) for name in needed}
+
+
+def _column_of(names, header, file):
+    """Which of two names the header has; the first if it has none."""
+    found = [name for name in names if name in header]
+    if len(found) == 2:
         raise SourceError(
-            f"{file}: found both columns, split and subset; expected {_EXPECTED}. "
+            f"{file}: found both columns, {' and '.join(found)}; expected {_EXPECTED}. "
             f"Rename the one that is not meant."
         )
-    return [header.index(name) for name in needed]
+    return (found or names)[0]
 
 
 def _row(cells, columns, line, file, root):
-    values = [cells[c] if c < len(cells) else "" for c in columns]
-    for name, value in zip(("path", "label", "split"), values, strict=True):
+    values = {name: cells[c] if c < len(cells) else "" for name, c in columns.items()}
+    for name, value in values.items():
         if not value:
+            name = {"subset": "split", "labels": "labels cell"}.get(name, name)
             raise SourceError(f"{file}, line {line}: the {name} is empty; fill it in.")
-    path, label, split = values
+    path, label, split = values.values()
+    labels = _several(label, line, file) if "labels" in columns else (label,)
+    relative = path
     if os.path.isabs(path):
-        path = os.path.relpath(path, os.path.abspath(root))
-    video_id = PurePosixPath(os.path.normpath(path)).as_posix()
+        relative = os.path.relpath(path, os.path.abspath(root))
+    video_id = PurePosixPath(os.path.normpath(relative)).as_posix()
     if video_id.startswith("../"):
         raise SourceError(
-            f"{file}, line {line}: {values[0]} is outside {root}; name a folder that "
+            f"{file}, line {line}: {path} is outside {root}; name a folder that "
             f"all videos are below (`--root`)."
         )
-    return _Row(line, video_id, label, split)
+    return _Row(line, video_id, labels, split)
+
+
+def _several(cell, line, file):
+    """The class names in a cell."""
+    names = [name.strip() for name in cell.split(_SEPARATOR)]
+    if "" in names:
+        raise SourceError(
+            f"{file}, line {line}: the labels {cell} hold an empty name; put one "
+            f"`{_SEPARATOR}` between two class names, and none at the ends."
+        )
+    for name in names:
+        if names.count(name) > 1:
+            raise SourceError(
+                f"{file}, line {line}: the labels {cell} name the class {name} twice; "
+                f"keep one."
+            )
+    return tuple(sorted(names))
 
 
 def _labels_of(rows, file):
-    """Label by video id; a row that repeats or contradicts another is an error."""
+    """Labels by video id; a row that repeats or contradicts another is an error."""
     first, seen = {}, {}
     for row in rows:
         earlier = first.setdefault(row.video_id, row)
-        if earlier.label != row.label:
+        if earlier.labels != row.labels:
+            one, other = (_SEPARATOR.join(r.labels) for r in (earlier, row))
             raise SourceError(
                 f"{file}, lines {earlier.line} and {row.line}: {row.video_id} has two "
-                f"labels, {earlier.label} and {row.label}; keep one."
+                f"labels, {one} and {other}; keep one."
             )
         earlier = seen.setdefault((row.video_id, row.split), row)
         if earlier is not row:
@@ -192,23 +227,25 @@ def _labels_of(rows, file):
                 f"{file}, lines {earlier.line} and {row.line}: {row.video_id} is twice "
                 f"in split {row.split}; remove one."
             )
-    return {video_id: row.label for video_id, row in first.items()}
+    return {video_id: row.labels for video_id, row in first.items()}
 
 
 def _check_labels(rows, file, names):
-    trained = {row.label for row in rows if row.split == "train"}
+    trained = {label for row in rows if row.split == "train" for label in row.labels}
     for row in rows:
-        if names is not None and row.label not in names:
-            raise SourceError(_unknown(row, file, "not among the classes", names))
-        if trained and row.label not in trained:
-            where = f"in split {row.split}, but never in train"
-            raise SourceError(_unknown(row, file, where, sorted(trained)))
+        for label in row.labels:
+            if names is not None and label not in names:
+                where = "not among the classes"
+                raise SourceError(_unknown(label, row, file, where, names))
+            if trained and label not in trained:
+                where = f"in split {row.split}, but never in train"
+                raise SourceError(_unknown(label, row, file, where, sorted(trained)))
 
 
-def _unknown(row, file, where, known):
-    near = difflib.get_close_matches(row.label, known, cutoff=0.4)
+def _unknown(label, row, file, where, known):
+    near = difflib.get_close_matches(label, known, cutoff=0.4)
     hint = f"nearest known: {', '.join(near)}" if near else _shortened(known)
-    return f"{file}, line {row.line}: unknown label {row.label}, {where}; {hint}."
+    return f"{file}, line {row.line}: unknown label {label}, {where}; {hint}."
 
 
 def _shortened(known):
