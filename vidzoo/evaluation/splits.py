@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from vidzoo.errors import VidzooError
 
 _SAME = ("protocol", "model", "classes")
-# Of one set of videos only: an interval of a mean is not the mean of intervals.
-_LEFT_OUT = ("top1_low", "top1_high", "num_videos", "split")
+_OF_ONE_SPLIT = ("num_videos", "split")
+_INTERVALS = ("_low", "_high")  # that of a mean is not the mean of those
 
 
 def mean_over_splits(summaries: Mapping[str, Mapping]) -> dict:
@@ -47,7 +47,7 @@ def mean_over_splits(summaries: Mapping[str, Mapping]) -> dict:
         _check_alike(first, summaries[first], split, summaries[split])
     result = {}
     for name in summaries[first]:
-        if name not in (*_SAME, *_LEFT_OUT):
+        if name not in (*_SAME, *_OF_ONE_SPLIT) and not name.endswith(_INTERVALS):
             values = [summary[name] for summary in summaries.values()]
             result[name] = statistics.fmean(values)
             result[f"{name}_std"] = statistics.stdev(values)

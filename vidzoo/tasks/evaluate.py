@@ -113,10 +113,18 @@ def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
         also written to `PARENT/scores-mean-PROTOCOL.json`.
 
     Raises:
+        UsageError: two runs are of one split.
         VidzooError: as `run`, or the runs cannot be averaged.
     """
     summaries = {}
-    for folder in run_folder.runs_in(Path(parent)):
+    folders = run_folder.runs_in(Path(parent))
+    splits = [run_folder.read_description(folder)["split"] for folder in folders]
+    if len(set(splits)) < len(splits):
+        raise UsageError(
+            f"{parent}: its runs were trained on {', '.join(splits)}; a mean over "
+            "splits needs one run of each. Name one run folder."
+        )
+    for folder in folders:
         _, measured = run(folder, records, protocol=protocol, **options)
         summaries[measured["split"]] = measured
     result = {"splits": summaries, "mean": mean_over_splits(summaries)}
@@ -154,15 +162,18 @@ def _forward(model):
 
 
 def _measure(scores, model, split):
-    """Metrics of the prediction, and the top-1 of each of its streams."""
+    """Metrics of the prediction; those of each stream alone, by its name."""
     measured = metrics.summary(scores.logits, scores.labels)
-    streams = {
-        name: metrics.summary(logits, scores.labels)
-        for name, logits in scores.streams.items()
+    for stream, logits in scores.streams.items():
+        alone = metrics.summary(logits, scores.labels)
+        del alone["num_videos"]
+        measured |= {f"{stream}_{name}": value for name, value in alone.items()}
+    return measured | {
+        "protocol": scores.protocol,
+        "split": split,
+        "model": model,
+        "classes": scores.classes.tolist(),
     }
-    if streams:
-        measured["streams"] = streams
-    return measured | {"protocol": scores.protocol, "split": split, "model": model}
 
 
 def _check_out(file):

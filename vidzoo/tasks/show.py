@@ -45,6 +45,15 @@ _METRICS = {
 }
 
 
+def _labels_of(measured):
+    """`(name, label)` of each metric: the prediction's, then each stream's first."""
+    labels = [(name, label) for name, label in _METRICS.items() if name in measured]
+    first, label = labels[0]
+    streams = [name.removesuffix(f"_{first}") for name in measured if name != first]
+    streams = [stream for stream in streams if f"{stream}_{first}" in measured]
+    return labels + [(f"{s}_{first}", f"{label}, {s} alone") for s in streams]
+
+
 def metrics(measured, *, as_json: bool) -> None:
     """What `evaluate` measured."""
     if as_json:
@@ -55,17 +64,12 @@ def metrics(measured, *, as_json: bool) -> None:
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
-    for name, label in _METRICS.items():
-        if name in measured:
-            interval = ""
-            if f"{name}_low" in measured:
-                low, high = measured[f"{name}_low"], measured[f"{name}_high"]
-                interval = f"{low:.3f} to {high:.3f}"
-            table.add_row(label, f"{measured[name]:.3f}", interval)
-    for stream, values in measured.get("streams", {}).items():
-        first = next(name for name in _METRICS if name in values)
-        label = f"{_METRICS[first]}, {stream} alone"
-        table.add_row(label, f"{values[first]:.3f}", "")
+    for name, label in _labels_of(measured):
+        interval = ""
+        if f"{name}_low" in measured:
+            low, high = measured[f"{name}_low"], measured[f"{name}_high"]
+            interval = f"{low:.3f} to {high:.3f}"
+        table.add_row(label, f"{measured[name]:.3f}", interval)
     _console().print(table)
 
 
@@ -80,10 +84,9 @@ def split_metrics(result, *, as_json: bool) -> None:
     for split in splits:
         table.add_column(split, justify="right")
     table.add_column("mean", justify="right")
-    for name, label in _METRICS.items():
-        if name in mean:
-            values = [f"{measured[name]:.3f}" for measured in splits.values()]
-            table.add_row(label, *values, f"{mean[name]:.3f}")
+    for name, label in _labels_of(mean):
+        values = [f"{measured[name]:.3f}" for measured in splits.values()]
+        table.add_row(label, *values, f"{mean[name]:.3f}")
     _console().print(table)
 
 

@@ -1,7 +1,9 @@
 """The command line as a user meets it: exit codes, one-line errors, speed."""
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.records import record, write_records
 from vidzoo import cli
+from vidzoo.errors import RecordError
 
 
 def vidzoo(*arguments, timeout=120):
@@ -105,7 +109,7 @@ def test_run_folder_holds_log_checkpoints_and_description(road):
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert lines[-1]["loss"] < lines[0]["loss"]
     kept = sorted(file.name for file in (run / "checkpoints").iterdir())
-    assert kept == ["step-00000010.npz", "step-00000012.npz"]
+    assert kept == ["step-00000015.npz", "step-00000018.npz"]
     described = json.loads((run / "run.json").read_text())
     assert described["classes"] == sorted(COLOURS)
     assert described["recipe"]["phases"][0]["epochs"] == 6
@@ -302,6 +306,80 @@ BAD = {
         "center",
         ("evaluate", "{run}", "{records}", "--protocol=x"),
     ),
+    "crops that there are not": (
+        2,
+        "one of 1, 2, 5, 10 crops",
+        ("evaluate", "{run}", "{records}", "--protocol=25x3"),
+    ),
+    "more devices than there are": (
+        2,
+        "--devices is 64, but there is 1 CPU device",
+        ("train", "{records}", *TINY, "--devices=64", "--out={tmp}/run"),
+    ),
+    "resume another recipe": (
+        1,
+        "another recipe (name): motion-shapes, not scratch",
+        (
+            *("train", "{records}", *TINY, "--epochs=6", "--recipe=scratch"),
+            *("--out={run}", "--resume"),
+        ),
+    ),
+    "resume another length": (
+        1,
+        "another recipe (phases)",
+        ("train", "{records}", *TINY, "--epochs=7", "--out={run}", "--resume"),
+    ),
+    "epochs of a recipe that counts steps": (
+        2,
+        "Give --steps",
+        ("train", "{records}", "--model=tdn", "--backbone=tiny", "--recipe=hmdb51")
+        + ("--epochs=3", "--out={tmp}/run"),
+    ),
+    "more lengths than phases": (
+        2,
+        "`epochs` has 3 values, the recipe 1 phases",
+        ("train", "{records}", *TINY, "--epochs=3,4,5", "--out={tmp}/run"),
+    ),
+    "no number": (
+        2,
+        "--epochs",
+        ("train", "{records}", *TINY, "--epochs=3,x", "--out={tmp}/run"),
+    ),
+    "difference layers that are no prefix": (
+        2,
+        "`difference_layers`",
+        ("train", "{records}", *TINY, "--difference_layers=res3", "--out={tmp}/run"),
+    ),
+    "difference layers of a TSN": (
+        2,
+        "--difference_merge is no option of tsn",
+        (
+            *("train", "{records}", "--model=tsn", *TINY[1:]),
+            *("--difference_merge=conv", "--out={tmp}/run"),
+        ),
+    ),
+    "a shard missing": (1, "the shard is missing", ("evaluate", "{run}", "{short}")),
+    "a shard too many": (1, "not listed", ("evaluate", "{run}", "{long}")),
+    "a shard altered": (
+        1,
+        "damaged: its SHA-256 is",
+        ("train", "{altered}", *TINY, "--out={tmp}/run"),
+    ),
+    "a label beyond the classes": (
+        1,
+        "has the label 3; dataset.json lists 3 classes",
+        ("train", "{beyond}", *TINY, "--out={tmp}/run"),
+    ),
+    "several labels under softmax": (
+        1,
+        "labels",
+        ("train", "{several}", *TINY, "--out={tmp}/run"),
+    ),
+    "splits of one run": (
+        2,
+        "--split is for one run",
+        ("evaluate", "{runs}", "{records}", "--split=test"),
+    ),
     "export over something": (1, "exists", ("export", "{run}", "{tmp}")),
     "predict with no model": (
         1,
@@ -309,6 +387,12 @@ BAD = {
         ("predict", "x.avi", "--model={tmp}"),
     ),
 }
+
+
+def write_quietly(folder, videos, **options):
+    """Records as `write_records` makes them, without opening them."""
+    with contextlib.suppress(RecordError):
+        write_records(folder, videos, **options)
 
 
 @pytest.fixture(scope="module")
@@ -341,10 +425,28 @@ def places(road, other, videos, tmp_path_factory):
     header = json.loads(str(arrays["__vidzoo__"])) | {"variant": "v0"}
     arrays["__vidzoo__"] = np.array(json.dumps(header))
     np.savez(root / "variant.npz", **arrays)
+    for name in ("short", "long", "altered"):
+        shutil.copytree(road / "records", root / name)
+    (shard,) = (root / "short").glob("*.tfrecord")
+    shard.unlink()
+    shutil.copy(road / "records" / shard.name, root / "long" / f"x{shard.name}")
+    content = bytearray((root / "altered" / shard.name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (root / "altered" / shard.name).write_bytes(content)
+    frames = np.zeros((2, 32, 32, 3), np.uint8)
+    for name, labels in (("beyond", (3,)), ("several", (0, 2))):
+        made = [record("a.avi", frames), record("b.avi", frames, labels)]
+        write_quietly(root / name, made, classes=("blue", "green", "red"))
+    for split in ("train1", "train2"):
+        shutil.copytree(road / "run", root / "runs" / split)
     (root / "damaged").mkdir()
     (root / "damaged" / "run.json").write_text("{}")
     return {
         "damaged": root / "damaged",
+        **{
+            name: root / name
+            for name in ("short", "long", "altered", "beyond", "several", "runs")
+        },
         "videos": videos,
         "records": road / "records",
         "run": road / "run",
