@@ -7,7 +7,7 @@ from vidzoo.errors import VidzooError
 
 _SAME = ("protocol", "model", "classes")
 _OF_ONE_SPLIT = ("num_videos", "split")
-_INTERVALS = ("_low", "_high")  # that of a mean is not the mean of those
+_INTERVAL = ("_low", "_high")  # of a mean, it is not the mean of intervals
 
 
 def mean_over_splits(summaries: Mapping[str, Mapping]) -> dict:
@@ -18,9 +18,10 @@ def mean_over_splits(summaries: Mapping[str, Mapping]) -> dict:
             `model` and the `classes` it was measured with.
 
     Returns:
-        For each metric its mean, under its name, and under `<name>_std` the sample
-        standard deviation (of N - 1) over splits; `splits`, their names in order;
-        `num_videos`, a dictionary by split; and `protocol`, `model` and `classes`.
+        For each metric, but for the ends of intervals, its mean under its name, and
+        under `<name>_std` the sample standard deviation (of N - 1) over splits;
+        `splits`, their names in order; `num_videos`, a dictionary by split; and
+        `protocol`, `model` and `classes`.
 
     Raises:
         VidzooError: there are fewer than two splits, or they differ in protocol,
@@ -47,7 +48,7 @@ def mean_over_splits(summaries: Mapping[str, Mapping]) -> dict:
         _check_alike(first, summaries[first], split, summaries[split])
     result = {}
     for name in summaries[first]:
-        if name not in (*_SAME, *_OF_ONE_SPLIT) and not name.endswith(_INTERVALS):
+        if name not in (*_SAME, *_OF_ONE_SPLIT) and not name.endswith(_INTERVAL):
             values = [summary[name] for summary in summaries.values()]
             result[name] = statistics.fmean(values)
             result[f"{name}_std"] = statistics.stdev(values)

@@ -55,6 +55,16 @@ def test_it_takes_what_metrics_gives():
     assert "top1_low" not in found
 
 
+def test_streams_are_averaged_and_their_intervals_are_not():
+    splits = {
+        "test1": summary(0.5, 0.5, 9, image_top1=0.2, image_top1_low=0.1),
+        "test2": summary(0.5, 0.5, 9, image_top1=0.4, image_top1_low=0.3),
+    }
+    found = mean_over_splits(splits)
+    assert found["image_top1"] == pytest.approx(0.3)
+    assert not [name for name in found if "low" in name or "high" in name]
+
+
 @pytest.mark.parametrize(
     "changed, message",
     [
