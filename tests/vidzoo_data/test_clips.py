@@ -1,8 +1,8 @@
-"""Clips: the frames, the windows, and batches that never depend on chance."""
+"""Clips: what they show, and batches that never depend on chance."""
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,152 +12,20 @@ import tensorflow as tf
 from tests.records import coordinate_frames, record, write_records
 from vidzoo.errors import RecordError, UsageError
 from vidzoo_data.clips import (
-    TSN_SCALES,
     CenterCrop,
+    ColorJitter,
     CornerCrop,
+    MultiScaleCrop,
     RandomCrop,
     Segments,
+    Whole,
+    Window,
     center_batches,
     center_clip,
+    checked,
+    stream,
     training_batches,
 )
-
-LENGTHS = (1, 2, 3, 4, 5, 7, 8, 10, 15, 16, 24, 40, 41, 62, 99, 100, 255, 300, 1000)
-SNIPPETS = tuple(itertools.product((1, 2, 3, 7, 8, 25), (1, 2, 5)))
-
-
-# Which frames
-
-
-def starts(num_frames, segments, length):
-    """Segments of possible first frames: their exact borders, as fractions of s."""
-    return max(num_frames - length + 1, segments)
-
-
-@pytest.mark.parametrize("segments, length", SNIPPETS)
-def test_centered_is_the_middle_of_each_segment(segments, length):
-    for num_frames in LENGTHS:
-        count = starts(num_frames, segments, length)
-        i = np.arange(segments)
-        first = (2 * i + 1) * count // (2 * segments)  # floor((i + 1/2) * count / s)
-        expected = (first[:, None] + np.arange(length)) % num_frames
-        found = Segments(segments, length).centered(num_frames)
-        np.testing.assert_array_equal(found, expected, err_msg=f"T={num_frames}")
-        assert found.dtype == tf.int32
-
-
-@pytest.mark.parametrize("segments, length", SNIPPETS)
-def test_random_stays_inside_its_segment(segments, length):
-    sampling = Segments(segments, length)
-    random = tf.function(sampling.random)  # one trace: T is a tensor
-    for num_frames in LENGTHS:
-        count = starts(num_frames, segments, length)
-        for seed in range(5):
-            found = random(tf.constant(num_frames), tf.constant([seed, num_frames]))
-            assert found.shape == (segments, length)
-            assert 0 <= np.min(found) and np.max(found) < num_frames
-            if num_frames == count + length - 1:  # long enough: nothing wraps
-                first = found.numpy()[:, 0]
-                i = np.arange(segments)
-                assert (first >= i * count // segments).all(), num_frames
-                assert (first * segments < (i + 1) * count).all(), num_frames
-                np.testing.assert_array_equal(found, first[:, None] + np.arange(length))
-
-
-def test_random_reaches_every_frame():
-    sampling = Segments(2, 2)  # of 7 frames: 6 starts, 3 to a segment
-    seen = [sampling.random(7, [seed, 0]).numpy()[:, 0] for seed in range(100)]
-    assert {int(f[0]) for f in seen} == {0, 1, 2}
-    assert {int(f[1]) for f in seen} == {3, 4, 5}
-
-
-def test_the_same_seed_gives_the_same_frames():
-    sampling = Segments(3)
-    one, same = sampling.random(100, [1, 2]), sampling.random(100, [1, 2])
-    np.testing.assert_array_equal(one, same)
-    assert np.any(one != sampling.random(100, [1, 3]))
-
-
-@pytest.mark.parametrize("num_frames", [1, 2, 3])
-def test_short_videos_loop(num_frames):
-    found = Segments(4, 3).centered(num_frames).numpy()
-    expected = (np.arange(4)[:, None] + np.arange(3)) % num_frames
-    np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize("name", ["num_segments", "snippet_length"])
-def test_segments_refuses(name):
-    with pytest.raises(ValueError, match=f"`{name}` must be >= 1. Received: 0"):
-        Segments(**{"num_segments": 3} | {name: 0})
-
-
-# Which window
-
-SIZES = [(48, 64), (64, 48), (256, 340), (33, 35)]
-
-
-@pytest.mark.parametrize("height, width", SIZES)
-@pytest.mark.parametrize("scales", [TSN_SCALES, (1.0, 0.9375, 0.875)])
-def test_corner_crop(height, width, scales):
-    crop = CornerCrop(32, scales)
-    draw = tf.function(crop.window)
-    short = min(height, width)
-    sides = [int(np.round(np.float32(scale) * short)) for scale in scales]
-    places, shapes, flips = set(), set(), 0
-    for seed in range(300):
-        (y, x, h, w), flip = draw(height, width, tf.constant([seed, 7]))
-        y, x, h, w = int(y), int(x), int(h), int(w)
-        assert 0 <= y <= height - h and 0 <= x <= width - w
-        assert abs(sides.index(h) - sides.index(w)) <= 1
-        vertical = {0: "top", height - h: "bottom", (height - h) // 2: "middle"}[y]
-        horizontal = {0: "left", width - w: "right", (width - w) // 2: "middle"}[x]
-        if len({0, (height - h) // 2, height - h}) == 3 and width - w > 1:
-            places.add((vertical, horizontal))
-        shapes.add((h, w))
-        flips += bool(flip)
-    corners = itertools.product(("top", "bottom"), ("left", "right"))
-    assert places == {*corners, ("middle", "middle")}
-    assert len(shapes) == len(set(itertools.product(sides, sides)) & shapes)
-    assert {h for h, _ in shapes} == set(sides) == {w for _, w in shapes}
-    assert 100 < flips < 200
-
-
-@pytest.mark.parametrize("height, width", SIZES)
-@pytest.mark.parametrize("size", [32, 48, 400])
-def test_random_crop(height, width, size):
-    draw = tf.function(RandomCrop(size).window)
-    side = min(size, height, width)
-    ys, xs, flips = set(), set(), 0
-    for seed in range(200):
-        (y, x, h, w), flip = draw(height, width, tf.constant([seed, 7]))
-        assert (h, w) == (side, side)
-        assert 0 <= y <= height - side and 0 <= x <= width - side
-        ys.add(int(y))
-        xs.add(int(x))
-        flips += bool(flip)
-    for found, free in ((ys, height - side), (xs, width - side)):
-        assert len(found) >= 0.4 * min(free + 1, 200)
-        if free < 20:
-            assert found == set(range(free + 1))
-    assert 60 < flips < 140
-
-
-@pytest.mark.parametrize("crop", [RandomCrop, CornerCrop])
-def test_no_flip_where_left_and_right_matter(crop):
-    for seed in range(20):
-        _, flip = crop(32, flip=False).window(48, 64, [seed, 0])
-        assert not flip
-
-
-@pytest.mark.parametrize(
-    "size, expected",
-    [(32, (8, 16, 32, 32)), (31, (8, 16, 31, 31)), (99, (0, 8, 48, 48))],
-)
-def test_center_crop(size, expected):
-    window, flip = CenterCrop(size).window(48, 64, [0, 0])
-    assert tuple(window.numpy()) == expected
-    assert not flip
-
 
 # What a clip shows: frames that say where each of their pixels lies
 
@@ -304,7 +172,10 @@ def test_a_batch_has_its_fields(records):
     }
 
 
-@pytest.mark.parametrize("crop", [CornerCrop(32, (1.0, 0.75)), RandomCrop(32)])
+@pytest.mark.parametrize(
+    "crop",
+    [CornerCrop(32, (1.0, 0.75)), MultiScaleCrop(32, (1.0, 0.75)), RandomCrop(32)],
+)
 def test_one_window_and_flip_for_all_frames_of_a_clip(records, crop):
     windows, numbers = set(), set()
     for batch in training(records, crop=crop, num_steps=14):
@@ -389,17 +260,6 @@ def test_center_clip_is_what_center_batches_give(records):
                 np.testing.assert_array_equal(batch["rgb"], clip)
 
 
-def test_crops_agree_eagerly_and_in_a_graph():
-    for crop in (CornerCrop(32), RandomCrop(32), CenterCrop(32)):
-        graph = tf.function(crop.window)
-        for seed in range(10):
-            seed = tf.constant([seed, 3])
-            window, flip = crop.window(48, 64, seed)
-            in_graph, flip_in_graph = graph(tf.constant(48), tf.constant(64), seed)
-            np.testing.assert_array_equal(window, in_graph)
-            assert bool(flip) == bool(flip_in_graph)
-
-
 @pytest.mark.parametrize("labels", [(0, 1), ()])
 @pytest.mark.parametrize("make", [training_batches, center_batches])
 def test_one_label_a_video(make, labels, tmp_path):
@@ -409,7 +269,10 @@ def test_one_label_a_video(make, labels, tmp_path):
     ]
     records = write_records(tmp_path / "r", videos)
     options = {"num_steps": 1} if make is training_batches else {}
-    with pytest.raises(RecordError, match=f"r: other has {len(labels)} labels; clips"):
+    with pytest.raises(
+        RecordError,
+        match=f"r: other has {len(labels)} labels; clips.*Pass `multi_label=True`",
+    ):
         make(
             records,
             "train",
@@ -432,3 +295,111 @@ def test_unknown_split(make, records):
             batch_size=1,
             **options,
         )
+
+
+@pytest.mark.parametrize("make", [training_batches, center_batches])
+def test_several_labels_are_multi_hot(make, tmp_path):
+    labels = {"none": (), "one": (2,), "two": (0, 3)}
+    videos = [record(name, coordinate_frames(1), labels[name]) for name in labels]
+    records = write_records(tmp_path, videos, classes="abcd")
+    options = {"num_steps": 1} if make is training_batches else {}
+    (batch,) = make(
+        records,
+        "train",
+        sampling=Segments(1),
+        crop=CenterCrop(32),
+        batch_size=3,
+        multi_label=True,
+        **options,
+    )
+    assert batch["label"].dtype == tf.float32
+    for video_id, label in zip(batch["video_id"], batch["label"], strict=True):
+        expected = np.isin(np.arange(4), labels[video_id.numpy().decode()])
+        np.testing.assert_array_equal(label, expected)
+
+
+def test_color_is_drawn_once_a_clip_and_changes_nothing_else(records):
+    """In a map, against the same draws applied eagerly to the batches without it."""
+    plain, color = training(records, workers=2), ColorJitter()
+    jittered = training(records, workers=2, color=color)
+    places = itertools.count()
+    for one, other in zip(plain, jittered, strict=True):
+        np.testing.assert_array_equal(one["video_id"], other["video_id"])
+        for clip, found in zip(one["rgb"], other["rgb"], strict=True):
+            seed = tf.constant(stream.seed_of(1, "clip", next(places)))
+            # Frames, crop and colour: the three seeds that a clip's splits into.
+            expected = color.jitter(clip, tf.random.split(seed, 3)[2])
+            np.testing.assert_array_equal(found, expected)
+            assert np.any(found != clip)
+
+
+def test_windows_and_whole_videos_follow_the_rate_of_each_video(tmp_path):
+    frames = coordinate_frames(30)
+    videos = [
+        replace(record(f"{fps}", frames), fps=fps) for fps in (5.0, 10.0, 15 / 1.001)
+    ]
+    records = write_records(tmp_path, videos)
+    for sampling in (Window(3, fps=5.0), Whole(2.5, 4)):
+        how = {"sampling": sampling, "crop": CenterCrop(32)}
+        (batch,) = center_batches(records, "train", **how, batch_size=3)
+        for video, clip in zip(videos, batch["rgb"], strict=True):
+            numbers = sampling.centered(30, video.fps)[:, 0]
+            found = [located(frame)[-1] for frame in clip.numpy()]
+            np.testing.assert_allclose(found, numbers, atol=0.4)
+            np.testing.assert_array_equal(center_clip(video, **how)[0], clip)
+
+
+@pytest.mark.parametrize("make", [training_batches, center_batches])
+def test_whole_videos_are_padded_and_masked(make, records):
+    options = {"num_steps": 2} if make is training_batches else {}
+    batches = make(
+        records,
+        "train",
+        sampling=Whole(25.0),
+        crop=CenterCrop(32),
+        batch_size=3,
+        **options,
+    )
+    for batch in batches:
+        lengths = [1 + 3 * int(i.decode()[-1]) for i in batch["video_id"].numpy()]
+        mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
+        np.testing.assert_array_equal(batch["mask"], mask)
+        assert batch["rgb"].shape == (*mask.shape, 32, 32, 3)
+        assert not batch["rgb"].numpy()[~mask].any()
+        for clip, length in zip(batch["rgb"].numpy(), lengths, strict=True):
+            numbers = [located(frame)[-1] for frame in clip[:length]]
+            np.testing.assert_allclose(numbers, np.arange(length), atol=0.4)
+
+
+def test_unstated_rate(tmp_path):
+    video = replace(record("mute", coordinate_frames(3)), fps=0.0)
+    records = write_records(tmp_path / "r", [video])
+    how = {"sampling": Window(2, fps=5.0), "crop": CenterCrop(32)}
+    with pytest.raises(RecordError, match="r: mute does not state its frames per sec"):
+        center_batches(records, "train", **how, batch_size=1)
+    with pytest.raises(RecordError, match="mute: it does not state its frames per sec"):
+        center_clip(video, **how)
+    how["sampling"] = Window(2)
+    (batch,) = center_batches(records, "train", **how, batch_size=1)
+    np.testing.assert_array_equal(batch["rgb"], center_clip(video, **how))
+
+
+def test_many_frames_are_the_frames_of_few():
+    """Beyond some frames a loop decodes them instead of one operation each."""
+    video = record("v", coordinate_frames(31))
+    clip = center_clip(video, sampling=Window(31), crop=CenterCrop(32))
+    for number in (0, 15, 30):
+        frame = replace(video, jpegs=video.jpegs[number : number + 1])
+        alone = center_clip(frame, sampling=Window(1), crop=CenterCrop(32))
+        np.testing.assert_array_equal(clip[:, number], alone[:, 0])
+
+
+def test_damaged_record_is_an_error_that_names_the_video(tmp_path):
+    records = write_records(tmp_path / "r", [record("broken", coordinate_frames(3))])
+    shard = records.path / records.videos["broken"].shard
+    shard.write_bytes(bytes(shard.stat().st_size))
+    batches = center_batches(
+        records, "train", sampling=Segments(1), crop=CenterCrop(32), batch_size=1
+    )
+    with pytest.raises(RecordError, match="the record of broken is damaged"):
+        list(checked(batches, records))

@@ -14,6 +14,7 @@ Numbers of frames and rates may be Python's or scalar tensors.
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 _TOLERANCE = 1e-6  # of a frame: rates like 30000/1001 do not divide exactly
@@ -208,7 +209,12 @@ def _frames_apart(fps, wanted):
     """Video frames, a fraction, from one frame at `wanted` per second to the next."""
     if fps is None:
         raise ValueError("Sampling at a rate needs `fps`, the video's own. Give it.")
-    return tf.cast(fps, tf.float64) / wanted
+    return to_float64(fps) / wanted
+
+
+def to_float64(rate):
+    """A rate as float64; `tf.cast` would pass a Python number through float32."""
+    return tf.cast(rate if tf.is_tensor(rate) else np.float64(rate), tf.float64)
 
 
 def _nearest(steps, apart):

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from vidzoo_data.clips.decode import decode, mirror, resize, stack_snippets
+from vidzoo_data.clips.sample import to_float64
 
 
 def jpeg_clips(
@@ -45,9 +46,7 @@ def jpeg_clips(
         raise ValueError(f"{sampling} needs `fps`, the rate of the frames. Give it.")
     jpegs = tf.convert_to_tensor(jpegs)
     counts = _checked_counts(jpegs)
-    rates = tf.broadcast_to(
-        tf.cast(0.0 if fps is None else fps, tf.float64), [tf.size(counts)]
-    )
+    rates = tf.broadcast_to(to_float64(0.0 if fps is None else fps), tf.shape(counts))
 
     def clip(row):
         frames, count, rate = row
