@@ -233,22 +233,19 @@ def summary(logits, labels) -> dict[str, float]:
 
     Returns:
         `top1` with its 95 % interval `top1_low` and `top1_high`, `top5`, `mean_class`,
-        `map` and `num_videos`; of multi-hot labels `hit1`, `hit5`, `map` and
-        `num_videos`.
+        `map` (of softmax scores) and `num_videos`; of multi-hot labels `hit1`, `hit5`,
+        `map` (of logits, which rank as their sigmoids do) and `num_videos`.
 
     Raises:
         ValueError: there is no video, or the values do not fit.
     """
     logits, labels = _checked(logits, labels)
-    last = {
-        "map": mean_average_precision(logits, labels),
-        "num_videos": len(labels),
-    }
     if labels.ndim == 2:
         return {
             "hit1": hit_at_k(logits, labels, 1),
             "hit5": hit_at_k(logits, labels, 5),
-            **last,
+            "map": mean_average_precision(logits, labels),
+            "num_videos": len(labels),
         }
     top1 = top_k_accuracy(logits, labels, 1)
     low, high = wilson_interval(round(top1 * len(labels)), len(labels))
@@ -258,8 +255,14 @@ def summary(logits, labels) -> dict[str, float]:
         "top1_high": high,
         "top5": top_k_accuracy(logits, labels, 5),
         "mean_class": mean_class_accuracy(logits, labels),
-        **last,
+        "map": mean_average_precision(_softmax(logits), labels),
+        "num_videos": len(labels),
     }
+
+
+def _softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def _checked_single(logits, labels):
