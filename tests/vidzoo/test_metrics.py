@@ -319,3 +319,10 @@ def test_one_label_a_video(metric):
 def test_values_that_do_not_fit(logits, labels, message):
     with pytest.raises(ValueError, match=message):
         metrics.summary(logits, labels)
+
+
+def test_summary_ranks_the_softmax_scores_of_single_labels():
+    """Logits rank the first video above the second in class 0; its share is less."""
+    logits, labels = np.array([[5.0, 6.0], [1.0, 0.0]]), np.array([1, 0])
+    assert metrics.mean_average_precision(logits, labels) == 0.75
+    assert metrics.summary(logits, labels)["map"] == 1.0
