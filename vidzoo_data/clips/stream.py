@@ -63,45 +63,40 @@ def clip_stream(
     Returns:
         Dictionaries of `rgb`, as `pixels` gives it, `label` and `video_id`.
     """
-    num_classes = len(records.classes)
+    num_classes = len(records.classes) if multi_label else None
 
     def look_up(block):
         indices, seeds = zip(*(plan(int(place)) for place in block), strict=True)
         found = [videos[index] for index in indices]
         sizes = [(video.num_frames, video.height, video.width) for video in found]
-        rates = [video.fps for video in found]
         return (
             np.array(indices, np.int64),
             np.array(seeds, np.int64),
             np.array(sizes, np.int32),
-            np.array(rates, np.float64),
+            np.array([video.fps for video in found], np.float64),
+            np.stack([_label(video, num_classes) for video in found]),
+            np.array([video.video_id.encode() for video in found], object),
         )
 
     def read(index, wanted):
-        video = videos[int(index)]
-        jpegs = records.read_frames(video, wanted)
-        label = _label(video, num_classes if multi_label else None)
-        return np.array(jpegs, object), label, video.video_id.encode()
+        return np.array(records.read_frames(videos[int(index)], wanted), object)
+
+    label_type = tf.float32 if multi_label else tf.int32
+    types = (tf.int64, tf.int64, tf.int32, tf.float64, label_type, tf.string)
+    label_shape = [None, num_classes] if multi_label else [None]
+    shapes = ([None], [None, 2], [None, 3], [None], label_shape, [None])
 
     def looked_up(block):
-        types = (tf.int64, tf.int64, tf.int32, tf.float64)
         answers = tf.numpy_function(look_up, [block], types, stateful=False)
-        shapes = ([None], [None, 2], [None, 3], [None])
         return tuple(map(tf.ensure_shape, answers, shapes))
 
-    def element(index, seed, size, fps):
+    def element(index, seed, size, fps, label, video_id):
         frame_seed, crop_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
         wanted = tf.reshape(numbers(size[0], frame_seed, fps), [-1])
-        label_type = tf.float32 if multi_label else tf.int32
-        jpegs, label, video_id = tf.numpy_function(
-            read, [index, wanted], (tf.string, label_type, tf.string), stateful=False
-        )
+        jpegs = tf.numpy_function(read, [index, wanted], tf.string, stateful=False)
         jpegs = tf.ensure_shape(jpegs, wanted.shape)
-        return {
-            "rgb": pixels(jpegs, size[1], size[2], crop_seed, color_seed),
-            "label": tf.ensure_shape(label, [num_classes] if multi_label else []),
-            "video_id": tf.ensure_shape(video_id, []),
-        }
+        rgb = pixels(jpegs, size[1], size[2], crop_seed, color_seed)
+        return {"rgb": rgb, "label": label, "video_id": video_id}
 
     parallel = workers or tf.data.AUTOTUNE
     plans = places.batch(_BLOCK).map(looked_up).unbatch()
