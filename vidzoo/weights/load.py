@@ -6,23 +6,24 @@ which backbone, with which preprocessing, the arrays belong. A model on a backbo
 the backbone's names behind a prefix, e.g. `image_conv1/kernel`.
 """
 
+import difflib
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from keras import ops
 
-from vidzoo.arrays import UnreadableError, read_npz
 from vidzoo.atomic import replacing
 from vidzoo.errors import WeightsError
 from vidzoo.layers import Preprocess
-from vidzoo.weights import convert
+from vidzoo.weights import convert, read
 from vidzoo.weights.presets import PRESETS
 
-_HEADER = "__vidzoo__"
 _HEAD = "head"
 _log = logging.getLogger("vidzoo")
 
@@ -51,11 +52,14 @@ class WeightsFile:
 
 
 def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
-    """Reads a `.npz` weights file, vidzoo's own or Caffe's GoogLeNet's.
+    """Reads a weights file: vidzoo's own, or one that a converter knows by its names.
+
+    Args:
+        path: a file of any format that `vidzoo.weights.read` knows.
 
     Raises:
-        WeightsError: there is no such file, it is no `.npz`, or it does not say (and
-            its names do not tell) which network it belongs to.
+        WeightsError: the file cannot be read, or it does not say (and its names do not
+            tell) which network it belongs to.
     """
     if path is None:
         return None
@@ -66,18 +70,8 @@ def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
             "blobs under their names as a .npz, and give that file's path."
         )
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(
-            f"{path}: no such weights file. Give the path of a .npz file."
-        )
-    try:
-        arrays = read_npz(path)
-    except UnreadableError as error:
-        raise WeightsError(
-            f"{path}: not a readable .npz file ({error}). "
-            "Give a file of named arrays, as `numpy.savez` writes it."
-        ) from error
-    if _HEADER in arrays:
+    arrays = read.read(path)
+    if read.HEADER in arrays:
         return _own_file(path, arrays)
     for converter in convert.CONVERTERS:
         if converter.recognises(arrays):
@@ -115,7 +109,7 @@ def save_weights(path, model, *, network: str, backbone: str, variant: str) -> N
         "differences": _differences(model),
     }
     arrays = {name: np.asarray(v) for name, v in named_variables(model).items()}
-    arrays[_HEADER] = np.array(json.dumps(header))
+    arrays[read.HEADER] = np.array(json.dumps(header))
     with replacing(path) as file:
         np.savez(file, **arrays)
 
@@ -217,7 +211,7 @@ def assign_subnetworks(
 
 def _own_file(path, arrays):
     try:
-        header = json.loads(str(arrays.pop(_HEADER)))
+        header = json.loads(str(arrays.pop(read.HEADER)))
         weights_file = WeightsFile(
             path=path,
             network=header["network"],
@@ -253,18 +247,30 @@ def _assign(model, arrays, path, fresh_layers=()):
     found = {name: tuple(array.shape) for name, array in arrays.items()}
     if wanted != found:
         raise WeightsError(f"{path}: does not fit the model. {_differ(found, wanted)}")
-    strange = [name for name, array in arrays.items() if array.dtype.kind not in "fiu"]
-    if strange:
-        raise WeightsError(
-            f"{path}: {len(strange)} arrays do not hold numbers; first: {strange[0]}."
-        )
-    broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-    if broken:
-        raise WeightsError(
-            f"{path}: {len(broken)} arrays hold NaN or infinity; first: {broken[0]}."
-        )
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    _set_all(variables, arrays)
+
+
+def _set_all(variables, arrays):
+    """Sets all variables; if one fails, all get their old values back.
+
+    Those wait on disk: beside the file's arrays and the model, memory would have to
+    hold the weights a third time.
+    """
+    done = []
+    with tempfile.TemporaryFile() as old_values:
+        try:
+            for name, variable in variables.items():
+                value = ops.convert_to_numpy(variable)
+                if value.dtype.kind == "V":  # bfloat16, which `.npy` does not know
+                    value = value.astype(np.float32)
+                np.save(old_values, value, allow_pickle=False)
+                done.append(variable)
+                variable.assign(arrays[name])
+        except BaseException:
+            old_values.seek(0)
+            for variable in done:
+                variable.assign(np.load(old_values, allow_pickle=False))
+            raise
 
 
 def _differ(found, wanted):
@@ -273,7 +279,21 @@ def _differ(found, wanted):
         name: wanted[name] for name in wanted if found.get(name) != wanted[name]
     }
     sides = (("In the file only", only_file), ("In the model only", only_model))
-    return " ".join(f"{side}: {_listed(names)}." for side, names in sides if names)
+    return " ".join(
+        [
+            *(f"{side}: {_listed(names)}." for side, names in sides if names),
+            *_nearest(set(found) - set(wanted), set(wanted) - set(found)),
+        ]
+    )
+
+
+def _nearest(found, wanted, limit=8):
+    """One sentence of the names that may have been meant."""
+    pairs = []
+    for name in sorted(wanted)[:limit]:
+        for candidate in difflib.get_close_matches(name, sorted(found), n=1):
+            pairs.append(f"{name} may be {candidate}")
+    return [f"{', '.join(pairs)}."] if pairs else []
 
 
 def _listed(shapes, limit=8):

@@ -1,0 +1,167 @@
+"""HDF5: Keras's legacy `.h5`, Keras 3's `.weights.h5`, and any file of datasets.
+
+Names are, in a legacy file, `layer/variable` as Keras wrote them, less the `:0`; in a
+`.weights.h5` the dataset's path with the layer's own name, `layers/conv1/vars/0` (Keras
+writes layers under their class, `layers/conv2d_3`, and the name beside it); in other
+files the dataset's path. An optimizer's state and random seeds are left out.
+"""
+
+import math
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vidzoo.arrays import UnreadableError, check_declared
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Filters by number: deflate, shuffle, Fletcher's checksum, LZF. Others are plug-ins,
+# which HDF5 would look for on disk.
+_FILTERS = {1, 2, 3, 32000}
+_LEGACY = "layer_names"
+_LEFT_OUT = {"optimizer", "optimizer_weights", "seed_generator"}
+_MAX_OBJECTS = 200_000
+_MAX_DEPTH = 64
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Reads all datasets of numbers.
+
+    Raises:
+        UnreadableError: the file is damaged, or refers to anything outside it.
+    """
+    with path.open("rb") as file:
+        return read_stream(file)
+
+
+def read_stream(file) -> dict[str, np.ndarray]:
+    """As `read`, from an open, seekable binary file."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    with h5py.File(file, "r") as root:
+        datasets = {}
+        _walk(root, "", datasets, {}, 0)
+        paths = _names(root, datasets, size)
+        check_declared((_nbytes(datasets[path]) for path in paths), size)
+        return {name: _array(path, datasets[path]) for path, name in paths.items()}
+
+
+def _walk(group, path, datasets, seen, depth):
+    """Finds every dataset through hard links alone; each object once."""
+    if depth > _MAX_DEPTH or len(seen) > _MAX_OBJECTS:
+        raise UnreadableError("refused: its groups are nested without end")
+    for name in group:
+        here = f"{path}{name}"
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise UnreadableError(
+                f"refused: {here} is an external link to {link.path} in {link.filename}"
+            )
+        if not isinstance(link, h5py.HardLink):
+            raise UnreadableError(f"refused: {here} is a link, not an array")
+        info = h5py.h5o.get_info(group.id, name.encode())
+        if info.type not in (h5py.h5o.TYPE_GROUP, h5py.h5o.TYPE_DATASET):
+            continue  # a named type
+        if info.addr in seen:
+            raise UnreadableError(f"refused: {here} is {seen[info.addr]} once more")
+        seen[info.addr] = here
+        child = group[name]
+        if isinstance(child, h5py.Group):
+            _walk(child, f"{here}/", datasets, seen, depth + 1)
+        else:
+            _check(here, child)
+            datasets[here] = child
+
+
+def _check(path, dataset):
+    """Nothing outside the file, and room in it for what is declared."""
+    properties = dataset.id.get_create_plist()
+    if properties.get_layout() == h5py.h5d.VIRTUAL:
+        raise UnreadableError(f"refused: {path} is virtual, its numbers are elsewhere")
+    if properties.get_external_count():
+        raise UnreadableError(f"refused: {path} has its numbers in other files")
+    filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
+    if filters - _FILTERS:
+        raise UnreadableError(f"refused: {path} needs the filter {max(filters)}")
+    if dataset.shape is None:
+        raise UnreadableError(f"{path} holds no array")
+    stored = dataset.id.get_storage_size()
+    if not filters and _nbytes(dataset) > stored:
+        raise UnreadableError(
+            f"{path} declares {_nbytes(dataset)} bytes, and holds {stored}"
+        )
+
+
+def _nbytes(dataset):
+    return math.prod(dataset.shape) * dataset.id.get_type().get_size()
+
+
+def _names(root, datasets, file_size):
+    """Path -> name of the datasets that are weights."""
+    for prefix in ("", "model_weights/"):
+        group = root.get(prefix) if prefix else root
+        if isinstance(group, h5py.Group) and _has(group, _LEGACY):
+            return _legacy_names(group, prefix, datasets, file_size)
+    kept = {path: path for path in datasets if not _LEFT_OUT & set(path.split("/"))}
+    named = {path: _with_layer_name(root, path, file_size) for path in kept}
+    return named if len(set(named.values())) == len(named) else kept
+
+
+def _legacy_names(group, prefix, datasets, file_size):
+    layers = _texts(group, _LEGACY, file_size)
+    if "top_level_model_weights" in group:
+        layers.append("top_level_model_weights")
+    names = {}
+    for layer in layers:
+        for weight in _texts(group[layer], "weight_names", file_size):
+            path = f"{prefix}{layer}/{weight}"
+            if path not in datasets:
+                raise UnreadableError(f"its list names {path}, which is not there")
+            name = weight.removesuffix(":0")
+            within = name.startswith(f"{layer}/")
+            names[path] = name if within else f"{layer}/{name}"
+    if len(set(names.values())) < len(names):
+        return {path: path.removesuffix(":0") for path in names}
+    return names
+
+
+def _with_layer_name(root, path, file_size):
+    """`layers/conv2d_3/vars/0` -> `layers/conv1/vars/0`, by the name kept beside."""
+    holder, _, number = path.rpartition("/")
+    owner, _, last = holder.rpartition("/")
+    if last != "vars" or "name" not in root[holder].attrs:
+        return path
+    (name,) = _texts(root[holder], "name", file_size)
+    above = owner.rpartition("/")[0]
+    return f"{above}/{name}/vars/{number}" if above else path
+
+
+def _has(group, attribute):
+    return attribute in group.attrs or f"{attribute}0" in group.attrs
+
+
+def _texts(group, attribute, file_size):
+    """A list of texts; Keras cuts one that is too long into numbered parts."""
+    parts = [attribute]
+    if attribute not in group.attrs:
+        parts = [f"{attribute}{i}" for i in range(len(group.attrs))]
+        parts = [part for part in parts if part in group.attrs]
+    texts = []
+    for part in parts:
+        kept = group.attrs.get_id(part)
+        check_declared([math.prod(kept.shape) * kept.get_type().get_size()], file_size)
+        values = np.atleast_1d(group.attrs[part])
+        texts += [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+    return texts
+
+
+def _array(path, dataset):
+    bfloat16 = dataset.attrs.get("dtype") == "bfloat16"
+    if not bfloat16 and dataset.dtype.kind not in "fiub":
+        raise UnreadableError(f"refused: {path} holds {dataset.dtype}, not numbers")
+    array = np.empty(dataset.shape, dataset.dtype)
+    if array.size:
+        dataset.read_direct(array)
+    if bfloat16:  # the upper half of a float32
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,62 @@
+"""Keras's `.keras`: only the weights in it, under the names of a `.weights.h5`.
+
+The model's description, `config.json`, is searched for code, never built.
+"""
+
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from vidzoo.arrays import UnreadableError, open_zip
+from vidzoo.weights.read import hdf5
+
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+_CODE = ("Lambda", "__lambda__")
+_CONFIG_LIMIT = 64 * 2**20
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of the weights; see `hdf5` for their names.
+
+    Raises:
+        UnreadableError: the file is damaged, or its description holds code.
+    """
+    with path.open("rb") as file, open_zip(file) as archive:
+        missing = {CONFIG, WEIGHTS} - set(archive.namelist())
+        if missing:
+            raise UnreadableError(f"it has no {' and no '.join(sorted(missing))}")
+        _refuse_code(archive)
+        # HDF5 reads here and there: unpacked on disk, not in memory.
+        with tempfile.TemporaryFile() as weights:
+            with archive.open(WEIGHTS) as member:
+                shutil.copyfileobj(member, weights)
+            return hdf5.read_stream(weights)
+
+
+def _refuse_code(archive: zipfile.ZipFile):
+    if archive.getinfo(CONFIG).file_size > _CONFIG_LIMIT:
+        raise UnreadableError(f"its {CONFIG} is no description of a model: too long")
+    parts = [json.loads(archive.read(CONFIG))]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            name = part.get("class_name")
+            if name in _CODE:
+                layer = part.get("name") or _layer_name(part)
+                raise UnreadableError(
+                    f"refused: its {CONFIG} declares the {name} {layer!r}, which is "
+                    "code; nothing of it was run. Save the weights alone: .weights.h5"
+                )
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+
+
+def _layer_name(part):
+    config = part.get("config")
+    return config.get("name", "") if isinstance(config, dict) else ""
