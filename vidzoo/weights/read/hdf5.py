@@ -40,7 +40,8 @@ def read_stream(file) -> dict[str, np.ndarray]:
     file.seek(0)
     with h5py.File(file, "r") as root:
         datasets = {}
-        _walk(root, "", datasets, {}, 0)
+        top = h5py.h5o.get_info(root.id).addr
+        _walk(root, "", datasets, {top: "the top"}, 0)
         paths = _names(root, datasets, size)
         check_declared((_nbytes(datasets[path]) for path in paths), size)
         return {name: _array(path, datasets[path]) for path, name in paths.items()}

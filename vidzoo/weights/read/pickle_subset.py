@@ -16,6 +16,7 @@ _LITERALS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
+    *("INT", "LONG", "FLOAT", "STRING", "UNICODE"),
 }
 _KEYS = (str, int, float, bytes, type(None))
 
@@ -192,12 +193,12 @@ class _Machine:
     def _binput(self, argument):
         self.memo[argument] = self._peek(object)
 
-    _long_binput = _binput
+    _put = _long_binput = _binput
 
     def _binget(self, argument):
         self.stack.append(self.memo[argument])
 
-    _long_binget = _binget
+    _get = _long_binget = _binget
 
 
 def plain(value):

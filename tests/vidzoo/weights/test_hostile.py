@@ -1,0 +1,453 @@
+"""Files that ask for more than numbers: refused by name, nothing run or opened."""
+
+import io
+import json
+import os
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tests.vidzoo.weights import formats
+from vidzoo.errors import WeightsError
+from vidzoo.weights import read
+
+ARRAY = np.arange(6, dtype=np.float32)
+
+
+class Runs:
+    """Pickled as a call of a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """A file that must not come to be."""
+    path = tmp_path / "canary"
+    yield path
+    assert not path.exists(), "something was run"
+
+
+# PyTorch
+
+
+def write_pickle(path, content):
+    path.write_bytes(pickle.dumps(content, protocol=2))
+
+
+def write_old_pickle(path, content):
+    path.write_bytes(pickle.dumps(content, protocol=0))
+
+
+def write_new_pickle(path, content):
+    path.write_bytes(pickle.dumps(content, protocol=4))
+
+
+WRITERS = [
+    formats.write_hand_zip,
+    formats.write_hand_stream,
+    write_pickle,
+    write_old_pickle,
+    write_new_pickle,
+]
+
+
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_pth_that_runs_a_command(write, canary, tmp_path):
+    path = tmp_path / "w.pth"
+    write(path, {"state_dict": {}, "x": Runs(os.system, f"touch {canary}")})
+    pickle.loads(pickle.dumps(Runs(os.system, f"touch {canary}")))
+    assert canary.exists()  # so the canary sings
+    canary.unlink()
+    name = os.system.__module__ + r"\.system"
+    with pytest.raises(WeightsError, match=rf"w\.pth: .*refused: it asks for `{name}`"):
+        read.read(path)
+
+
+@pytest.mark.parametrize(
+    "function, arguments",
+    [
+        (eval, ("open('canary', 'w')",)),
+        (getattr, ("os", "system")),
+        (print, ()),
+        (np.array, ([1],)),
+        (zipfile.ZipFile, ("canary", "w")),
+    ],
+)
+def test_pth_that_calls_anything(function, arguments, canary, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    formats.write_hand_zip(tmp_path / "w.pth", [Runs(function, *arguments)][:1])
+    name = f"{function.__module__}.{function.__qualname__}".replace("builtins", "")
+    with pytest.raises(WeightsError, match=f"refused: it asks for `.*{name}`"):
+        read.read(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"ctorch.storage\n_load_from_bytes\n(tR.",
+        b"ctorch\nload\n(tR.",
+        b"ctorch._utils\n_rebuild_sparse_tensor\n(tR.",
+        b"cnumpy.core.multiarray\nscalar\n(tR.",
+        b"ccollections\nOrderedDict.fromkeys\n(tR.",
+        b"c\nos.system\n.",
+        b"(S'x'\nios\nsystem\n.",
+        b"\x82\x01.",
+        b"(cos\nsystem\nS'x'\no.",
+        b"ctorch\nFloatStorage\n(tR.",
+        b"ctorch\nfloat32\n)R.",
+        b"ctorch\nSize\n)\x81.",
+        b"}I1\n.",
+        b"ccollections\nOrderedDict\n)RK\x01b0.",
+    ],
+)
+def test_pickles_of_other_operations(body, tmp_path):
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"\x80\x02" + body)
+    with pytest.raises(WeightsError, match="refused|damaged|not one that PyTorch"):
+        read.read(path)
+
+
+def test_pickles_that_never_end(tmp_path):
+    """Each line doubles what the one before it holds."""
+    twice = b"(h\x00h\x00tq\x00"
+    bodies = {
+        "tuples": b"\x80\x02Nq\x00" + twice * 200 + b".",
+        "key": b"\x80\x02}Nq\x00" + twice * 200 + b"K\x01s.",
+        "pairs": b"\x80\x02ccollections\nOrderedDict\n]Nq\x00"
+        + twice * 200
+        + b"K\x01\x86a\x85R.",
+        "lists": b"\x80\x02]q\x01h\x01a.",
+        "memo": b"\x80\x02Nr\xff\xff\xff\x7f.",
+        "text": b"\x80\x02X\xff\xff\xff\x7fa.",
+        "bytes": b"\x80\x04\x8e" + b"\xff" * 7 + b"\x0fa.",
+    }
+    start = time.monotonic()
+    for name, body in bodies.items():
+        path = tmp_path / f"{name}.pth"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", body)
+        with pytest.raises(WeightsError):
+            read.read(path)
+        path.write_bytes(body)
+        with pytest.raises(WeightsError):
+            read.read(path)
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize(
+    "offset, shape, strides, message",
+    [
+        (1, (6,), (1,), r"x reaches number 6 of a storage of 6"),
+        (0, (2, 3), (4, 1), r"x reaches number 6 of a storage of 6"),
+        (-1, (3,), (1,), "-1 for a size"),
+        (0, (3,), (-1,), "-1 for a size"),
+        (0, (10**9,), (1,), r"declares 4000000000 bytes of arrays, in a file of"),
+        (0, (10**9,), (0,), r"declares 4000000000 bytes of arrays, in a file of"),
+        (0, (2**60,), (1,), "for a size"),
+        (0, (2, 3), (1,), "x has 1 strides"),
+        (0, "ab", (1,), "without a shape"),
+    ],
+)
+def test_tensors_outside_their_storage(offset, shape, strides, message, tmp_path):
+    content = {"x": formats.hand_tensor("0", ARRAY, offset, shape, strides)}
+    for write in (formats.write_hand_zip, formats.write_hand_stream):
+        write(tmp_path / "w.pth", content)
+        with pytest.raises(WeightsError, match=message):
+            read.read(tmp_path / "w.pth")
+
+
+# Keras
+
+
+def test_keras_with_a_lambda(canary, tmp_path):
+    def run(x):
+        canary.touch()
+        return x
+
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Lambda(run, name="sneaky"),
+            keras.layers.Dense(1),
+        ]
+    )
+    canary.unlink(missing_ok=True)  # building it ran it
+    model.save(tmp_path / "w.keras")
+    canary.unlink(missing_ok=True)
+    message = r"w\.keras: .*refused: its config\.json declares the Lambda 'sneaky'"
+    with pytest.raises(WeightsError, match=message):
+        read.read(tmp_path / "w.keras")
+
+
+def test_keras_with_code_deep_inside(tmp_path):
+    inner = {"class_name": "__lambda__", "config": {"value": ["4wEAAA=="]}}
+    config = {"class_name": "F", "config": {"layers": [[{"activation": inner}]]}}
+    formats.write_keras(tmp_path / "w.keras", {"a/b": ARRAY}, config)
+    with pytest.raises(WeightsError, match="declares the __lambda__"):
+        read.read(tmp_path / "w.keras")
+
+
+def test_keras_without_its_parts(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(WeightsError, match=r"it has no model\.weights\.h5"):
+        read.read(tmp_path / "w.keras")
+    with zipfile.ZipFile(tmp_path / "w.keras", "a") as archive:
+        archive.writestr("model.weights.h5", "text")
+    with pytest.raises(WeightsError, match=r"not a readable \.keras file"):
+        read.read(tmp_path / "w.keras")
+
+
+# HDF5
+
+
+def link_out(file, target):
+    file["x"] = h5py.ExternalLink(target, "/x")
+
+
+def link_in(file, target):
+    file["x"] = h5py.SoftLink("/y")
+
+
+def store_out(file, target):
+    file.create_dataset("x", (4,), "f4", external=[(target, 0, 16)])
+
+
+def view_out(file, target):
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource(target, "x", (4,))
+    file.create_virtual_dataset("x", layout)
+
+
+REFERENCES = {
+    link_out: "x is an external link to /x in .*fifo",
+    link_in: "x is a link, not an array",
+    store_out: "x has its numbers in other files",
+    view_out: "x is virtual, its numbers are elsewhere",
+}
+
+
+def test_h5_that_refers_to_another_file(tmp_path):
+    """To open the other file, a pipe that nobody writes to, would wait for ever."""
+    os.mkfifo(tmp_path / "fifo")
+    expected = []
+    for add, message in REFERENCES.items():
+        content = io.BytesIO()
+        with h5py.File(content, "w") as file:
+            file["a/y"] = ARRAY
+            add(file, str(tmp_path / "fifo"))
+        (tmp_path / f"{add.__name__}.h5").write_bytes(content.getvalue())
+        with zipfile.ZipFile(tmp_path / f"{add.__name__}.keras", "w") as archive:
+            archive.writestr("config.json", "{}")
+            archive.writestr("model.weights.h5", content.getvalue())
+        expected += [
+            (f"{add.__name__}.{suffix}", message) for suffix in ("h5", "keras")
+        ]
+    code = (
+        "import sys\nfrom vidzoo.weights import read\nfor path in sys.argv[1:]:\n"
+        "    try:\n        read.read(path)\n"
+        "    except Exception as error:\n        print(type(error).__name__, error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *(tmp_path / name for name, _ in expected)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    for line, (name, message) in zip(done.stdout.splitlines(), expected, strict=True):
+        assert re.search(f"^WeightsError .*{name}: .*refused: {message}", line)
+
+
+def test_h5_of_things_that_are_no_numbers(tmp_path):
+    def objects(file):
+        file.create_dataset("x", data=[b"a", b"bc"], dtype=h5py.string_dtype())
+
+    def references(file):
+        file.create_dataset("x", data=[file.ref], dtype=h5py.ref_dtype)
+
+    def complex_numbers(file):
+        file["x"] = np.ones(3, np.complex64)
+
+    def records(file):
+        file["x"] = np.zeros(3, [("a", "f4"), ("b", "i4")])
+
+    def empty(file):
+        file["x"] = h5py.Empty("f4")
+
+    def again(file):
+        file["y"] = ARRAY
+        file["x"] = file["y"]
+
+    def circle(file):
+        group = file.create_group("a")
+        group["x"] = group
+
+    def circle_to_the_top(file):
+        file["x"] = file["/"]
+
+    writers = (objects, references, complex_numbers, records, empty, again, circle)
+    for write in (*writers, circle_to_the_top):
+        path = tmp_path / f"{write.__name__}.h5"
+        with h5py.File(path, "w") as file:
+            write(file)
+        with pytest.raises(WeightsError, match=r"[xy] (holds|is)"):
+            read.read(path)
+
+
+def test_h5_that_lists_what_is_not_there(tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs["layer_names"] = [b"a"]
+        file.create_group("a").attrs["weight_names"] = [b"a/kernel:0"]
+    with pytest.raises(WeightsError, match="names a/a/kernel:0, which is not there"):
+        read.read(tmp_path / "w.h5")
+
+
+# Claims beyond the file
+
+
+BILLION = 10**9
+
+
+def claim_npz(path):
+    head = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (BILLION,)}
+    np.lib.format.write_array_header_1_0(head, header)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", head.getvalue() + bytes(15_000))
+
+
+def claim_bomb(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("x.npy", "w", force_zip64=True) as member:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (2**26,)}
+            np.lib.format.write_array_header_1_0(member, header)
+            for _ in range(256):
+                member.write(bytes(2**20))
+
+
+def claim_lying_zip(path):
+    """The directory says 15 kB, the data unfold to 64 MB."""
+    claim_bomb(path)
+    data = path.read_bytes()
+    size = struct.pack("<I", 2**28 + 128)
+    assert size in data
+    path.write_bytes(data.replace(size, struct.pack("<I", 15_000)))
+
+
+def claim_h5(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (BILLION,), "f4")  # never written
+        file["y"] = np.zeros(3000, np.float32)
+
+
+def claim_h5_chunks(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (BILLION,), "f4", chunks=(2**18,), compression="gzip")
+
+
+def claim_pth(path):
+    tensor = formats.hand_tensor("0", np.zeros(3000, np.float32), 0, (BILLION,), (0,))
+    formats.write_hand_zip(path, {"x": tensor})
+
+
+def claim_pth_stream(path):
+    formats.write_hand_stream(path, {"x": formats.hand_tensor("0", ARRAY)})
+    data = path.read_bytes()
+    path.write_bytes(
+        data.replace(struct.pack("<q", 6), struct.pack("<q", BILLION)) + bytes(15_000)
+    )
+
+
+def claim_safetensors(path):
+    end = 4 * BILLION
+    entry = {"dtype": "F32", "shape": [BILLION], "data_offsets": [0, end]}
+    header = json.dumps({"x": entry}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(15_000))
+
+
+def claim_caffemodel(path):
+    shape = b"\x08\x80\x94\xeb\xdc\x03"  # num: 1e9
+    blob = shape + b"\x2a\xa0\x75" + bytes(15_008)
+    layer = b"\x22\x01x\x32" + varint(len(blob)) + blob
+    path.write_bytes(b"\x12" + varint(len(layer)) + layer)
+
+
+def claim_checkpoint(path):
+    formats.write_tf2_checkpoint(path.with_name("c"), {"x": np.zeros(3000, np.float32)})
+    shard = path.with_name("c.data-00000-of-00001")
+    shard.write_bytes(shard.read_bytes()[:6000])
+    path.with_name("c.index").rename(path.with_name("w.index"))
+    shard.rename(path.with_name("w.data-00000-of-00001"))
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+CLAIMS = [
+    (claim_npz, "npz", "x.npy declares 4000000000 bytes, and holds 15000"),
+    (claim_bomb, "npz", "declares 268435584 bytes of arrays, in a file of"),
+    (claim_lying_zip, "npz", "not a readable .npz file"),
+    (claim_h5, "h5", "x declares 4000000000 bytes, and holds 0"),
+    (claim_h5_chunks, "h5", "declares 4000000000 bytes of arrays, in a file of"),
+    (claim_pth, "pth", "declares 4000000000 bytes of arrays, in a file of"),
+    (claim_pth_stream, "pth", "its storage 0 declares 6 numbers, and holds 1000000000"),
+    (claim_safetensors, "safetensors", "not a readable .safetensors file"),
+    (claim_caffemodel, "caffemodel", r"declares the shape .*1000000000.* and holds"),
+    (claim_checkpoint, "index", "x/.ATTRIBUTES/.* declares 12000 bytes, at 0 of a"),
+]
+
+
+@pytest.mark.parametrize("write, suffix, message", CLAIMS, ids=lambda c: str(c)[:30])
+def test_claims_beyond_the_file(write, suffix, message, tmp_path):
+    path = tmp_path / f"w.{suffix}"
+    write(path)
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match=message):
+        read.read(path)
+    assert time.monotonic() - start < 2
+
+
+def test_zip_members_that_overlap(tmp_path):
+    """Many names for one member: a bomb without compressing anything twice."""
+    path = tmp_path / "w.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", bytes(10_000))
+        archive.writestr("b.npy", bytes(10_000))
+        archive.filelist += archive.filelist[:1] * 20
+        for i, info in enumerate(archive.filelist[2:]):
+            archive.filelist[i + 2] = other = zipfile.ZipInfo(f"c{i}.npy")
+            other.header_offset, other.CRC = info.header_offset, info.CRC
+            other.file_size = other.compress_size = 10_000
+        archive._didModify = True
+    with pytest.raises(WeightsError, match="its members overlap"):
+        read.read(path)
+
+
+def test_compressed_files_are_read(tmp_path):
+    """What weights compress by is no bomb."""
+    array = np.round(np.random.default_rng(0).normal(size=50_000), 1)
+    np.savez_compressed(tmp_path / "w.npz", x=array, zeros=np.zeros(2**20))
+    assert read.read(tmp_path / "w.npz")["x"].tobytes() == array.tobytes()
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("x", data=array, compression="gzip", shuffle=True)
+    assert read.read(tmp_path / "w.h5")["x"].tobytes() == array.tobytes()
