@@ -360,6 +360,19 @@ def claim_h5_chunks(path):
         file.create_dataset("x", (BILLION,), "f4", chunks=(2**18,), compression="gzip")
 
 
+def claim_h5_text(path):
+    """A layer's name of 4 GB, of which HDF5 would ask the memory at once."""
+    with h5py.File(path, "w") as file:
+        layer = file.create_group("layers/dense/vars")
+        layer.attrs["name"] = "a" * 77
+        layer["0"] = ARRAY
+    data = path.read_bytes()
+    place = data.index(struct.pack("<I", 77))
+    while data[struct.unpack_from("<Q", data, place + 4)[0] :][:4] != b"GCOL":
+        place = data.index(struct.pack("<I", 77), place + 1)
+    path.write_bytes(data[:place] + b"\xff" * 4 + data[place + 4 :] + bytes(12_000))
+
+
 def claim_pth(path):
     tensor = formats.hand_tensor("0", np.zeros(3000, np.float32), 0, (BILLION,), (0,))
     formats.write_hand_zip(path, {"x": tensor})
@@ -409,6 +422,7 @@ CLAIMS = [
     (claim_lying_zip, "npz", "not a readable .npz file"),
     (claim_h5, "h5", "x declares 4000000000 bytes, and holds 0"),
     (claim_h5_chunks, "h5", "declares 4000000000 bytes of arrays, in a file of"),
+    (claim_h5_text, "h5", "its attribute name of /layers/dense/vars declares 42949"),
     (claim_pth, "pth", "declares 4000000000 bytes of arrays, in a file of"),
     (claim_pth_stream, "pth", "its storage 0 declares 6 numbers, and holds 1000000000"),
     (claim_safetensors, "safetensors", "not a readable .safetensors file"),

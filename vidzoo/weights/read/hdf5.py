@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from vidzoo.arrays import UnreadableError, check_declared
+from vidzoo.weights.read import hdf5_header
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Filters by number: deflate, shuffle, Fletcher's checksum, LZF. Others are plug-ins,
@@ -22,6 +23,10 @@ _LEGACY = "layer_names"
 _LEFT_OUT = {"optimizer", "optimizer_weights", "seed_generator"}
 _MAX_OBJECTS = 200_000
 _MAX_DEPTH = 64
+
+
+class _UncheckedError(UnreadableError):
+    """How long a text is cannot be told before it is read."""
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -42,7 +47,7 @@ def read_stream(file) -> dict[str, np.ndarray]:
         datasets = {}
         top = h5py.h5o.get_info(root.id).addr
         _walk(root, "", datasets, {top: "the top"}, 0)
-        paths = _names(root, datasets, size)
+        paths = _names(root, datasets, file)
         check_declared((_nbytes(datasets[path]) for path in paths), size)
         return {name: _array(path, datasets[path]) for path, name in paths.items()}
 
@@ -97,24 +102,24 @@ def _nbytes(dataset):
     return math.prod(dataset.shape) * dataset.id.get_type().get_size()
 
 
-def _names(root, datasets, file_size):
+def _names(root, datasets, file):
     """Path -> name of the datasets that are weights."""
     for prefix in ("", "model_weights/"):
         group = root.get(prefix) if prefix else root
         if isinstance(group, h5py.Group) and _has(group, _LEGACY):
-            return _legacy_names(group, prefix, datasets, file_size)
+            return _legacy_names(group, prefix, datasets, file)
     kept = {path: path for path in datasets if not _LEFT_OUT & set(path.split("/"))}
-    named = {path: _with_layer_name(root, path, file_size) for path in kept}
+    named = {path: _with_layer_name(root, path, file) for path in kept}
     return named if len(set(named.values())) == len(named) else kept
 
 
-def _legacy_names(group, prefix, datasets, file_size):
-    layers = _texts(group, _LEGACY, file_size)
+def _legacy_names(group, prefix, datasets, file):
+    layers = _texts(group, _LEGACY, file)
     if "top_level_model_weights" in group:
         layers.append("top_level_model_weights")
     names = {}
     for layer in layers:
-        for weight in _texts(group[layer], "weight_names", file_size):
+        for weight in _texts(group[layer], "weight_names", file):
             path = f"{prefix}{layer}/{weight}"
             if path not in datasets:
                 raise UnreadableError(f"its list names {path}, which is not there")
@@ -126,13 +131,16 @@ def _legacy_names(group, prefix, datasets, file_size):
     return names
 
 
-def _with_layer_name(root, path, file_size):
+def _with_layer_name(root, path, file):
     """`layers/conv2d_3/vars/0` -> `layers/conv1/vars/0`, by the name kept beside."""
     holder, _, number = path.rpartition("/")
     owner, _, last = holder.rpartition("/")
     if last != "vars" or "name" not in root[holder].attrs:
         return path
-    (name,) = _texts(root[holder], "name", file_size)
+    try:
+        (name,) = _texts(root[holder], "name", file)
+    except _UncheckedError:
+        return path
     above = owner.rpartition("/")[0]
     return f"{above}/{name}/vars/{number}" if above else path
 
@@ -141,7 +149,7 @@ def _has(group, attribute):
     return attribute in group.attrs or f"{attribute}0" in group.attrs
 
 
-def _texts(group, attribute, file_size):
+def _texts(group, attribute, file):
     """A list of texts; Keras cuts one that is too long into numbered parts."""
     parts = [attribute]
     if attribute not in group.attrs:
@@ -149,15 +157,36 @@ def _texts(group, attribute, file_size):
         parts = [part for part in parts if part in group.attrs]
     texts = []
     for part in parts:
-        kept = group.attrs.get_id(part)
-        check_declared([math.prod(kept.shape) * kept.get_type().get_size()], file_size)
+        _check_text(group, part, file)
         values = np.atleast_1d(group.attrs[part])
         texts += [v.decode() if isinstance(v, bytes) else str(v) for v in values]
     return texts
 
 
+def _check_text(group, attribute, file):
+    """Room in the file for an attribute's texts, before HDF5 makes room in memory."""
+    kept = group.attrs.get_id(attribute)
+    kind = kept.get_type()
+    if not isinstance(kind, h5py.h5t.TypeStringID):
+        raise _UncheckedError(f"its attribute {attribute} of {group.name} is no text")
+    sizes = [math.prod(kept.shape) * kind.get_size()]
+    if kind.is_variable_str():
+        place = h5py.h5o.get_info(group.id).addr
+        lengths = hdf5_header.text_lengths(file, place, attribute)
+        if lengths is None:
+            raise _UncheckedError(
+                f"its attribute {attribute} of {group.name} has texts of any length; "
+                "write them as bytes of one length, as Keras does"
+            )
+        sizes += lengths
+    if sum(sizes) > file.seek(0, 2):
+        raise UnreadableError(
+            f"its attribute {attribute} of {group.name} declares {sum(sizes)} bytes"
+        )
+
+
 def _array(path, dataset):
-    bfloat16 = dataset.attrs.get("dtype") == "bfloat16"
+    bfloat16 = dataset.dtype == "V2"  # so Keras writes it
     if not bfloat16 and dataset.dtype.kind not in "fiub":
         raise UnreadableError(f"refused: {path} holds {dataset.dtype}, not numbers")
     array = np.empty(dataset.shape, dataset.dtype)
