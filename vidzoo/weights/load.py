@@ -9,6 +9,7 @@ the backbone's names behind a prefix, e.g. `image_conv1/kernel`.
 import difflib
 import json
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -260,17 +261,27 @@ def _set_all(variables, arrays):
     with tempfile.TemporaryFile() as old_values:
         try:
             for name, variable in variables.items():
-                value = ops.convert_to_numpy(variable)
-                if value.dtype.kind == "V":  # bfloat16, which `.npy` does not know
-                    value = value.astype(np.float32)
-                np.save(old_values, value, allow_pickle=False)
+                for block in _blocks(variable):
+                    np.save(old_values, block, allow_pickle=False)
                 done.append(variable)
                 variable.assign(arrays[name])
         except BaseException:
             old_values.seek(0)
             for variable in done:
-                variable.assign(np.load(old_values, allow_pickle=False))
+                blocks = [np.load(old_values) for _ in _blocks(variable)]
+                variable.assign(np.concatenate(blocks).reshape(variable.shape))
             raise
+
+
+def _blocks(variable, limit=2**24):
+    """A variable's values, some rows at a time: Keras copies what it converts twice."""
+    shape = tuple(variable.shape)
+    rows = max(1, limit // (4 * math.prod(shape[1:]) or 1))
+    for start in range(0, shape[0] if shape else 1, rows):
+        part = variable.value[start : start + rows] if shape else variable.value
+        block = ops.convert_to_numpy(part).reshape(-1)
+        # bfloat16, which `.npy` does not know, is a V to NumPy.
+        yield block.astype(np.float32) if block.dtype.kind == "V" else block
 
 
 def _differ(found, wanted):

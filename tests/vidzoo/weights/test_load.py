@@ -289,6 +289,24 @@ def test_a_failure_half_way_leaves_the_model_as_it_was(failing, tsn_file, monkey
         np.testing.assert_array_equal(was, now)
 
 
+def test_old_values_of_every_kind_come_back():
+    """Scalars, halves, and what is put aside in several blocks."""
+    random = np.random.default_rng(3)
+    variables = {
+        "scalar": keras.Variable(3.0),
+        "half": keras.Variable(random.normal(size=(2, 3)), dtype="bfloat16"),
+        "whole": keras.Variable([1, 2], dtype="int32", trainable=False),
+        "large": keras.Variable(random.normal(size=(2100, 3000)), dtype="float32"),
+        "missing": keras.Variable(np.zeros(2)),
+    }
+    before = [np.array(keras.ops.cast(v, "float32")) for v in variables.values()]
+    arrays = {n: np.ones(v.shape) for n, v in variables.items() if n != "missing"}
+    with pytest.raises(KeyError):
+        load._set_all(variables, arrays)
+    for was, now in zip(before, variables.values(), strict=True):
+        np.testing.assert_array_equal(was, keras.ops.cast(now, "float32"))
+
+
 def test_real_googlenet_does_not_fit_other_classes(shared_data):
     path = shared_data / "weights/bvlc_googlenet_oihw.npz"
     with pytest.raises(WeightsError, match=r"In the file only: head/bias \(1000,\)"):
