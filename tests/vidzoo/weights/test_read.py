@@ -1,5 +1,6 @@
 """Readers: what each format's own library wrote comes back, bit by bit."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -103,7 +104,10 @@ def real(shared_data):
 
 @pytest.fixture(scope="module")
 def real_logits(shared_data):
-    images = RANDOM.integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    photos = sorted((shared_data / "imagenet100").glob("*.JPEG"))[::25]
+    images = [cv2.resize(cv2.imread(str(photo)), (224, 224)) for photo in photos]
+    images = np.stack(images)[..., ::-1]
+    assert images.shape == (4, 224, 224, 3)
     return images, np.asarray(models.GoogLeNet(weights=shared_data / WEIGHTS)(images))
 
 
@@ -130,7 +134,7 @@ def test_real_weights_survive_other_names(suffix, real, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["weights.h5", "h5", "keras"])
-def test_keras_files_of_the_real_model(suffix, shared_data, tmp_path):
+def test_keras_files_of_the_real_model(suffix, shared_data, real_logits, tmp_path):
     """What Keras itself writes of GoogLeNet: the layer's names, their variables."""
     model = models.GoogLeNet(weights=shared_data / WEIGHTS)
     path = tmp_path / f"googlenet.{suffix}"
@@ -150,6 +154,17 @@ def test_keras_files_of_the_real_model(suffix, shared_data, tmp_path):
         new = f"layers/{layer}/vars/{number[kind]}"
         expected[name if suffix == "h5" else new] = np.asarray(variable)
     assert_same(found, expected, ordered=suffix == "h5")
+
+    images, logits = real_logits
+    fresh = models.GoogLeNet()
+    kinds = ("kernel", "bias")
+    arrays = found if suffix == "h5" else {}
+    for name, array in found.items() if suffix != "h5" else ():
+        _, layer, _, i = name.split("/")
+        arrays[f"{layer}/{kinds[int(i)]}"] = array
+    file = load.WeightsFile(path, "googlenet", "googlenet", "bvlc", {}, arrays)
+    load.assign_network(fresh, file, "googlenet", "bvlc")
+    assert np.asarray(fresh(images)).tobytes() == logits.tobytes()
 
 
 # Names
@@ -184,7 +199,7 @@ def test_legacy_h5_prefixes_the_layer(tmp_path):
         layer = file.create_group("block1_conv1")
         layer.attrs["weight_names"] = [b"block1_conv1_W_1:0"]
         layer["block1_conv1_W_1:0"] = np.ones(2)
-        file.create_group("pool").attrs["weight_names"] = np.array([], "S1")
+        file.create_group("pool").attrs["weight_names"] = []
     assert list(read.read(tmp_path / "w.h5")) == ["block1_conv1/block1_conv1_W_1"]
 
 

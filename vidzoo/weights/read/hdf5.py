@@ -157,6 +157,8 @@ def _texts(group, attribute, file):
         parts = [part for part in parts if part in group.attrs]
     texts = []
     for part in parts:
+        if not group.attrs.get_id(part).get_space().get_simple_extent_npoints():
+            continue  # of a layer without weights; Keras writes no texts, as floats
         _check_text(group, part, file)
         values = np.atleast_1d(group.attrs[part])
         texts += [v.decode() if isinstance(v, bytes) else str(v) for v in values]
