@@ -133,6 +133,7 @@ def test_pickles_that_never_end(tmp_path):
         "lists": b"\x80\x02]q\x01h\x01a.",
         "memo": b"\x80\x02Nr\xff\xff\xff\x7f.",
         "text": b"\x80\x02X\xff\xff\xff\x7fa.",
+        "empty lists": b"\x80\x02" + b"]" * 3_000_000 + b".",
         "bytes": b"\x80\x04\x8e" + b"\xff" * 7 + b"\x0fa.",
     }
     start = time.monotonic()
@@ -357,7 +358,13 @@ def claim_h5(path):
 
 def claim_h5_chunks(path):
     with h5py.File(path, "w") as file:
-        file.create_dataset("x", (BILLION,), "f4", chunks=(2**18,), compression="gzip")
+        file.create_dataset("x", (BILLION,), "f4", chunks=(2**18,))
+
+
+def claim_h5_chunk(path):
+    """Three numbers, in a chunk of a billion."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (3,), "f4", chunks=(BILLION,), maxshape=(None,))
 
 
 def claim_h5_text(path):
@@ -421,7 +428,8 @@ CLAIMS = [
     (claim_bomb, "npz", "declares 268435584 bytes of arrays, in a file of"),
     (claim_lying_zip, "npz", "not a readable .npz file"),
     (claim_h5, "h5", "x declares 4000000000 bytes, and holds 0"),
-    (claim_h5_chunks, "h5", "declares 4000000000 bytes of arrays, in a file of"),
+    (claim_h5_chunks, "h5", "x declares 4000000000 bytes, and holds 0"),
+    (claim_h5_chunk, "h5", "x declares 4000000000 bytes, and holds 0"),
     (claim_h5_text, "h5", "its attribute name of /layers/dense/vars declares 42949"),
     (claim_pth, "pth", "declares 4000000000 bytes of arrays, in a file of"),
     (claim_pth_stream, "pth", "its storage 0 declares 6 numbers, and holds 1000000000"),
@@ -463,5 +471,15 @@ def test_compressed_files_are_read(tmp_path):
     np.savez_compressed(tmp_path / "w.npz", x=array, zeros=np.zeros(2**20))
     assert read.read(tmp_path / "w.npz")["x"].tobytes() == array.tobytes()
     with h5py.File(tmp_path / "w.h5", "w") as file:
-        file.create_dataset("x", data=array, compression="gzip", shuffle=True)
-    assert read.read(tmp_path / "w.h5")["x"].tobytes() == array.tobytes()
+        file.create_dataset("x", data=array, shuffle=True, fletcher32=True)
+        file.create_dataset("y", data=array, chunks=(7_000,))
+    found = read.read(tmp_path / "w.h5")
+    assert found["x"].tobytes() == found["y"].tobytes() == array.tobytes()
+
+
+def test_compressed_h5_is_refused(tmp_path):
+    """HDF5 unpacks a chunk to whatever it holds, and asks nobody."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("x", data=np.zeros(1000), compression="gzip")
+    with pytest.raises(WeightsError, match="refused: x is compressed .* h5repack"):
+        read.read(tmp_path / "w.h5")

@@ -23,6 +23,7 @@ _INNER_PRODUCTS = (14, b"InnerProduct")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
 _MAX_FIELDS = 1_000_000
+_MAX_BLOBS = 20_000
 
 
 def recognises(head: bytes) -> bool:
@@ -89,6 +90,8 @@ def _blobs(data):
             blob_name = f"{name}/{_BLOBS[i] if i < len(_BLOBS) else f'blob{i}'}"
             if blob_name in blobs:
                 raise UnreadableError(f"two of its layers have the name {name}")
+            if len(blobs) == _MAX_BLOBS:
+                raise UnreadableError(f"it has more than {_MAX_BLOBS} blobs")
             blobs[blob_name] = _blob(data, here, behind, blob_name, kind, i)
     if not num_layers:
         raise UnreadableError("not a Caffe network: it has no layer")

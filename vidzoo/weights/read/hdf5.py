@@ -16,9 +16,9 @@ from vidzoo.arrays import UnreadableError, check_declared
 from vidzoo.weights.read import hdf5_header
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# Filters by number: deflate, shuffle, Fletcher's checksum, LZF. Others are plug-ins,
-# which HDF5 would look for on disk.
-_FILTERS = {1, 2, 3, 32000}
+# Filters that keep the size: shuffle, Fletcher's checksum. HDF5 unpacks others without
+# a limit, or looks for them as plug-ins on disk; Keras writes none.
+_FILTERS = {2, 3}
 _LEGACY = "layer_names"
 _LEFT_OUT = {"optimizer", "optimizer_weights", "seed_generator"}
 _MAX_OBJECTS = 200_000
@@ -47,6 +47,8 @@ def read_stream(file) -> dict[str, np.ndarray]:
         datasets = {}
         top = h5py.h5o.get_info(root.id).addr
         _walk(root, "", datasets, {top: "the top"}, 0)
+        for path, dataset in datasets.items():
+            _check(path, dataset, size)
         paths = _names(root, datasets, file)
         check_declared((_nbytes(datasets[path]) for path in paths), size)
         return {name: _array(path, datasets[path]) for path, name in paths.items()}
@@ -75,11 +77,10 @@ def _walk(group, path, datasets, seen, depth):
         if isinstance(child, h5py.Group):
             _walk(child, f"{here}/", datasets, seen, depth + 1)
         else:
-            _check(here, child)
             datasets[here] = child
 
 
-def _check(path, dataset):
+def _check(path, dataset, file_size):
     """Nothing outside the file, and room in it for what is declared."""
     properties = dataset.id.get_create_plist()
     if properties.get_layout() == h5py.h5d.VIRTUAL:
@@ -88,14 +89,19 @@ def _check(path, dataset):
         raise UnreadableError(f"refused: {path} has its numbers in other files")
     filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
     if filters - _FILTERS:
-        raise UnreadableError(f"refused: {path} needs the filter {max(filters)}")
+        raise UnreadableError(
+            f"refused: {path} is compressed or otherwise filtered ({max(filters)}); "
+            "unpack the file first, as h5repack -f NONE does"
+        )
     if dataset.shape is None:
         raise UnreadableError(f"{path} holds no array")
-    stored = dataset.id.get_storage_size()
-    if not filters and _nbytes(dataset) > stored:
-        raise UnreadableError(
-            f"{path} declares {_nbytes(dataset)} bytes, and holds {stored}"
-        )
+    declared = _nbytes(dataset)
+    if dataset.chunks and declared:  # HDF5 reads a whole chunk for its first number
+        chunk = math.prod(dataset.chunks) * dataset.id.get_type().get_size()
+        declared = max(declared, chunk)
+    stored = min(dataset.id.get_storage_size(), file_size)
+    if declared > stored:
+        raise UnreadableError(f"{path} declares {declared} bytes, and holds {stored}")
 
 
 def _nbytes(dataset):

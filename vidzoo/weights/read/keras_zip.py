@@ -17,7 +17,7 @@ from vidzoo.weights.read import hdf5
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 _CODE = ("Lambda", "__lambda__")
-_CONFIG_LIMIT = 64 * 2**20
+_CONFIG_LIMIT = 8 * 2**20
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -18,6 +18,8 @@ _LITERALS = {
     *("BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
     *("INT", "LONG", "FLOAT", "STRING", "UNICODE"),
 }
+# A byte may make an object of 100: what 10,000 tensors need is a quarter of this.
+_MAX_OPERATIONS = 1_000_000
 _KEYS = (str, int, float, bytes, type(None))
 
 
@@ -46,7 +48,11 @@ def load(file, stand_ins: Mapping[str, object], persistent: Callable):
     """
     machine = _Machine(stand_ins, persistent)
     try:
-        for opcode, argument, _ in pickletools.genops(file):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if count == _MAX_OPERATIONS:
+                raise UnreadableError(
+                    f"refused: its pickle has over {count} operations"
+                )
             machine.step(opcode.name, argument)
     except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         raise UnreadableError(f"a damaged pickle: {error}") from error

@@ -22,7 +22,7 @@ from vidzoo.weights.read import pickle_subset
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MAGIC_BYTES = _MAGIC.to_bytes(10, "little")
 _STREAM_VERSION = 1001
-_PICKLE_LIMIT = 64 * 2**20
+_PICKLE_LIMIT = 16 * 2**20
 _BFLOAT16 = "bfloat16"
 _STORAGES = {
     "Double": "f8",

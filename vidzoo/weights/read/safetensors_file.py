@@ -8,6 +8,7 @@ import numpy as np
 from vidzoo.arrays import UnreadableError
 
 _LENGTH = struct.Struct("<Q")
+_HEADER_LIMIT = 16 * 2**20
 _NUMBERS = ("F", "BF", "I", "U", "BOOL")
 
 
@@ -26,6 +27,10 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """
     from safetensors import safe_open
 
+    with path.open("rb") as file:
+        (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+    if length > _HEADER_LIMIT:
+        raise UnreadableError(f"its header declares {length} bytes")
     arrays = {}
     with safe_open(path, framework="np") as file:
         for name in file.offset_keys():

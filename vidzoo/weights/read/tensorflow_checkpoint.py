@@ -18,7 +18,7 @@ FOOTER = struct.pack("<Q", 0xDB4775248B80FB57)
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _LEFT_OUT = ("_CHECKPOINTABLE_OBJECT_GRAPH", "save_counter")
 _SLOT = "/.OPTIMIZER_SLOT/"
-_INDEX_LIMIT = 64 * 2**20
+_INDEX_LIMIT = 4 * 2**20
 _FOOTER_SIZE = 48
 _TRAILER_SIZE = 5
 # tensorflow.DataType: number -> bytes each (bfloat16 is 14, bool 10, half 19)
