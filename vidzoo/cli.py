@@ -221,6 +221,19 @@ def _train(verbs):
         help="in place of the recipe's, likewise; its multipliers stay",
     )
     verb.add_argument("--dropout", type=float, help="in place of the recipe's")
+    verb.add_argument(
+        "--loss", help="softmax or, for videos with several labels, sigmoid"
+    )
+    verb.add_argument(
+        "--crop", help="corner, multi-scale or random, in place of the recipe's"
+    )
+    verb.add_argument(
+        "--noflip",
+        dest="flip",
+        action="store_false",
+        default=None,
+        help="never mirror clips: where left and right are classes",
+    )
     verb.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     verb.add_argument(
         "--devices",
@@ -246,7 +259,9 @@ def _run_train(args):
         args.records,
         args.out,
         changes=_given(
-            args, "epochs", "steps", "batch_size", "learning_rate", "dropout"
+            args,
+            *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss"),
+            *("crop", "flip"),
         ),
         model_options=_given(args, "difference_layers", "difference_merge"),
         **_taken(
