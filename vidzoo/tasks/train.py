@@ -341,8 +341,8 @@ def _compare(out, there, ours):
             continue
         label = name.replace("_", " ")
         if isinstance(found, dict) and isinstance(expected, dict):
-            keys = expected.keys() | found.keys()
-            key = min(k for k in keys if found.get(k) != expected.get(k))
+            keys = [*expected, *found]
+            key = next(k for k in keys if found.get(k) != expected.get(k))
             label = f"{label} ({key})"
             found, expected = found.get(key), expected.get(key)
         raise CheckpointError(
