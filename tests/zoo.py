@@ -57,6 +57,18 @@ ZOO = (
         )
         for name in ("GoogLeNet", "ResNet18", "ResNet50")
     ),
+    Entry(
+        "ResNet50-v1",
+        partial(models.ResNet50, 7, variant="v1", image_shape=(64, 64, 3)),
+        (2, 64, 64, 3),
+        (2, 7),
+    ),
+    Entry(
+        "VGG16",
+        partial(models.VGG16, 7, image_shape=(32, 32, 3), fc_size=32),
+        (2, 32, 32, 3),
+        (2, 7),
+    ),
 )
 
 

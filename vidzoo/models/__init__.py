@@ -11,6 +11,7 @@ _BUILDERS = {
     "ResNet152": "resnet",
     "TDN": "tdn",
     "TSN": "tsn",
+    "VGG16": "vgg",
 }
 __all__ = [  # noqa: PLE0604
     "GoogLeNet",
@@ -21,6 +22,7 @@ __all__ = [  # noqa: PLE0604
     "ResNet152",
     "TDN",
     "TSN",
+    "VGG16",
 ]
 
 

@@ -10,15 +10,9 @@ from keras import layers
 from vidzoo.layers import local_response_normalization
 from vidzoo.models import image_classifier
 from vidzoo.models.backbone import Backbone
+from vidzoo.weights import preprocessing
 
 VARIANT = "bvlc"
-# Caffe's: blue first, ImageNet's mean colour subtracted, not scaled.
-PREPROCESS = {
-    "channel_order": "bgr",
-    "scale": 1.0,
-    "mean": (104.0, 117.0, 123.0),
-    "std": (1.0, 1.0, 1.0),
-}
 # name: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection (Table 1 there)
 _INCEPTIONS = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -124,4 +118,4 @@ def _ceil_max_pool(x, name):
     return layers.MaxPooling2D(3, 2, name=name)(x)
 
 
-GOOGLENET = Backbone("googlenet", VARIANT, PREPROCESS, stages())
+GOOGLENET = Backbone("googlenet", VARIANT, preprocessing.CAFFE, stages())

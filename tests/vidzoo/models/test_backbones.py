@@ -1,6 +1,7 @@
 """Backbones: published sizes, and blocks against NumPy."""
 
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -29,6 +30,9 @@ def num_trainable(model, without=()):
         (models.ResNet50, 25_557_032, 23_508_032),
         (models.ResNet101, 44_549_160, 42_500_160),
         (models.ResNet152, 60_192_808, 58_143_808),
+        (partial(models.ResNet50, variant="v1"), 25_583_592, 23_534_592),
+        (partial(models.ResNet101, variant="v1"), 44_601_832, 42_552_832),
+        (partial(models.ResNet152, variant="v1"), 60_268_520, 58_219_520),
         (models.GoogLeNet, 6_998_552, 5_973_552),
     ],
 )
@@ -37,6 +41,20 @@ def test_full_size_has_the_published_parameters(build, with_head, without_head):
     assert model.output.shape == (None, 1000)
     assert num_trainable(model) == with_head
     assert num_trainable(model, without=("head",)) == without_head
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "build, with_head, convolutional",
+    [(models.VGG16, 138_357_544, 14_714_688)],
+)
+def test_full_size_with_wide_layers_has_the_published_parameters(
+    build, with_head, convolutional
+):
+    model = build()
+    assert model.output.shape == (None, 1000)
+    assert num_trainable(model) == with_head
+    assert num_trainable(model, without=("fc6", "fc7", "head")) == convolutional
 
 
 @pytest.mark.parametrize(
@@ -62,6 +80,17 @@ def test_full_size_has_the_published_parameters(build, with_head, without_head):
                 "inception_3": (28, 28, 480),
                 "inception_4": (14, 14, 832),
                 "inception_5": (7, 7, 1024),
+            },
+        ),
+        (
+            "vgg16",
+            224,
+            {
+                "conv1": (224, 224, 64),
+                "conv2": (112, 112, 128),
+                "conv3": (56, 56, 256),
+                "conv4": (28, 28, 512),
+                "conv5": (7, 7, 512),
             },
         ),
         (
@@ -111,13 +140,14 @@ def conv(x, kernel, strides):
     return out
 
 
-def conv_bn(x, weights, name, strides):
+def conv_bn(x, weights, name, strides, epsilon=1e-5):
     gamma, beta, mean, variance = (
         weights[f"{name}_bn/{part}"]
         for part in ("gamma", "beta", "moving_mean", "moving_variance")
     )
     x = conv(x, weights[f"{name}/kernel"], strides)
-    return (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+    x = x + weights.get(f"{name}/bias", 0)
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 
 
 def relu(x):
@@ -133,6 +163,12 @@ def bottleneck(x, weights, strides):
     out = relu(conv_bn(x, weights, "b_conv1", 1))
     out = relu(conv_bn(out, weights, "b_conv2", strides))  # v1.5: on the 3x3
     return conv_bn(out, weights, "b_conv3", 1)
+
+
+def v1_bottleneck(x, weights, strides):
+    out = relu(conv_bn(x, weights, "b_conv1", strides, 1.001e-5))  # on the first 1x1
+    out = relu(conv_bn(out, weights, "b_conv2", 1, 1.001e-5))
+    return conv_bn(out, weights, "b_conv3", 1, 1.001e-5)
 
 
 def randomize(model):
@@ -155,6 +191,8 @@ def randomize(model):
         (resnet.basic_block, basic, 4, 4, 1),
         (resnet._bottleneck_block, bottleneck, 3, 2, 2),
         (resnet._bottleneck_block, bottleneck, 8, 2, 1),
+        (resnet._v1_bottleneck_block, v1_bottleneck, 3, 2, 2),
+        (resnet._v1_bottleneck_block, v1_bottleneck, 8, 2, 1),
     ],
 )
 def test_residual_block_is_the_formula(
@@ -171,6 +209,11 @@ def test_residual_block_is_the_formula(
         assert (strides, channels) in ((1, 4), (1, 8))
     expected = relu(shortcut + reference(x, weights, strides))
     np.testing.assert_allclose(model(x[None])[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_unknown_resnet_variant():
+    with pytest.raises(ValueError, match=r"one of \('v1.5', 'v1'\)\. Received: 'v2'\."):
+        models.ResNet50(variant="v2")
 
 
 def test_resnet_stem_is_the_formula():
