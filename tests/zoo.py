@@ -63,6 +63,21 @@ ZOO = (
         (2, 64, 64, 3),
         (2, 7),
     ),
+    *(
+        Entry(
+            f"AlexNet-{variant}",
+            partial(
+                models.AlexNet,
+                7,
+                variant=variant,
+                image_shape=(99, 99, 3),
+                fc_size=32,
+            ),
+            (2, 99, 99, 3),
+            (2, 7),
+        )
+        for variant in ("caffe", "paper", "torchvision")
+    ),
     Entry(
         "VGG16",
         partial(models.VGG16, 7, image_shape=(32, 32, 3), fc_size=32),

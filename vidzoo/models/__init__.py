@@ -3,6 +3,7 @@
 import importlib
 
 _BUILDERS = {
+    "AlexNet": "alexnet",
     "GoogLeNet": "googlenet",
     "ResNet18": "resnet",
     "ResNet34": "resnet",
@@ -14,6 +15,7 @@ _BUILDERS = {
     "VGG16": "vgg",
 }
 __all__ = [  # noqa: PLE0604
+    "AlexNet",
     "GoogLeNet",
     "ResNet18",
     "ResNet34",

@@ -9,8 +9,8 @@ class Backbone:
     """A network up to its last feature map.
 
     Attributes:
-        name: of the network; the key of `vidzoo.models.backbones.BACKBONES`, where
-            other variants of it have the variant behind it, e.g. `"resnet50_v1"`.
+        name: of the network; in `vidzoo.models.backbones.BACKBONES` the key, which
+            tells variants by a suffix, e.g. `"resnet50_v1"`.
         variant: which of several networks of that name; weights name it too.
         preprocess: arguments of `Preprocess` when no weights say otherwise.
         stages: name -> function from a tensor `(N, H, W, C)` and a prefix for layer

@@ -1,6 +1,6 @@
 """The backbones that video networks stand on, by name."""
 
-from vidzoo.models import googlenet, resnet, tiny, vgg
+from vidzoo.models import alexnet, googlenet, resnet, tiny, vgg
 from vidzoo.models.backbone import Backbone
 
 BACKBONES = {
@@ -13,6 +13,9 @@ BACKBONES = {
     "resnet101_v1": resnet.RESNET101_V1,
     "resnet152_v1": resnet.RESNET152_V1,
     "vgg16": vgg.VGG_16,
+    "alexnet_caffe": alexnet.ALEXNETS["caffe"],
+    "alexnet_paper": alexnet.ALEXNETS["paper"],
+    "alexnet_torchvision": alexnet.ALEXNETS["torchvision"],
     "googlenet": googlenet.GOOGLENET,
     "tiny": tiny.TINY,
 }

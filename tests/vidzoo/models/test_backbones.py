@@ -46,7 +46,12 @@ def test_full_size_has_the_published_parameters(build, with_head, without_head):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "build, with_head, convolutional",
-    [(models.VGG16, 138_357_544, 14_714_688)],
+    [
+        (models.VGG16, 138_357_544, 14_714_688),
+        (partial(models.AlexNet, variant="caffe"), 60_965_224, 2_334_080),
+        (partial(models.AlexNet, variant="paper"), 64_687_848, 4_483_840),
+        (partial(models.AlexNet, variant="torchvision"), 61_100_840, 2_469_696),
+    ],
 )
 def test_full_size_with_wide_layers_has_the_published_parameters(
     build, with_head, convolutional
@@ -92,6 +97,21 @@ def test_full_size_with_wide_layers_has_the_published_parameters(
                 "conv4": (28, 28, 512),
                 "conv5": (7, 7, 512),
             },
+        ),
+        (
+            "alexnet_caffe",
+            227,
+            {"conv1": (55, 55, 96), "conv2": (27, 27, 256), "conv5": (6, 6, 256)},
+        ),
+        (
+            "alexnet_paper",
+            220,
+            {"conv1": (53, 53, 96), "conv2": (26, 26, 256), "conv3": (5, 5, 384)},
+        ),
+        (
+            "alexnet_torchvision",
+            224,
+            {"conv1": (55, 55, 64), "conv2": (27, 27, 192), "conv5": (6, 6, 256)},
         ),
         (
             "tiny",
@@ -214,6 +234,12 @@ def test_residual_block_is_the_formula(
 def test_unknown_resnet_variant():
     with pytest.raises(ValueError, match=r"one of \('v1.5', 'v1'\)\. Received: 'v2'\."):
         models.ResNet50(variant="v2")
+
+
+def test_unknown_alexnet_variant():
+    choices = r"\('caffe', 'paper', 'torchvision'\)"
+    with pytest.raises(ValueError, match=rf"one of {choices}\. Received: 'bvlc'\."):
+        models.AlexNet(variant="bvlc")
 
 
 def test_resnet_stem_is_the_formula():
