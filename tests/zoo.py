@@ -55,7 +55,7 @@ ZOO = (
             (2, 64, 64, 3),
             (2, 7),
         )
-        for name in ("GoogLeNet", "ResNet18", "ResNet50")
+        for name in ("BNInception", "GoogLeNet", "ResNet18", "ResNet50")
     ),
     Entry(
         "ResNet50-v1",
@@ -83,6 +83,29 @@ ZOO = (
         partial(models.VGG16, 7, image_shape=(32, 32, 3), fc_size=32),
         (2, 32, 32, 3),
         (2, 7),
+    ),
+    Entry(
+        "C3D",
+        partial(models.C3D, 7, frame_shape=(32, 32, 3), fc_size=32),
+        (2, 16, 32, 32, 3),
+        (2, 7),
+    ),
+    Entry(
+        "ResNet3D",
+        partial(models.ResNet3D, 7, num_frames=8, frame_shape=(32, 32, 3)),
+        (2, 8, 32, 32, 3),
+        (2, 7),
+    ),
+    *(
+        Entry(
+            f"I3D-{modality}",
+            partial(
+                models.I3D, 7, modality=modality, num_frames=16, frame_size=(32, 32)
+            ),
+            (2, 16, 32, 32, channels),
+            (2, 7),
+        )
+        for modality, channels in (("rgb", 3), ("flow", 2))
     ),
 )
 

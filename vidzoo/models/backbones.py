@@ -1,6 +1,6 @@
 """The backbones that video networks stand on, by name."""
 
-from vidzoo.models import alexnet, googlenet, resnet, tiny, vgg
+from vidzoo.models import alexnet, bn_inception, googlenet, resnet, tiny, vgg
 from vidzoo.models.backbone import Backbone
 
 BACKBONES = {
@@ -17,6 +17,7 @@ BACKBONES = {
     "alexnet_paper": alexnet.ALEXNETS["paper"],
     "alexnet_torchvision": alexnet.ALEXNETS["torchvision"],
     "googlenet": googlenet.GOOGLENET,
+    "bn_inception": bn_inception.BN_INCEPTION,
     "tiny": tiny.TINY,
 }
 

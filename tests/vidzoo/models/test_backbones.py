@@ -34,6 +34,8 @@ def num_trainable(model, without=()):
         (partial(models.ResNet101, variant="v1"), 44_601_832, 42_552_832),
         (partial(models.ResNet152, variant="v1"), 60_268_520, 58_219_520),
         (models.GoogLeNet, 6_998_552, 5_973_552),
+        # Counted from the origin's layers, biases before batch norm too.
+        (models.BNInception, 11_295_240, 10_270_240),
     ],
 )
 def test_full_size_has_the_published_parameters(build, with_head, without_head):
@@ -84,6 +86,17 @@ def test_full_size_with_wide_layers_has_the_published_parameters(
                 "conv2": (56, 56, 192),
                 "inception_3": (28, 28, 480),
                 "inception_4": (14, 14, 832),
+                "inception_5": (7, 7, 1024),
+            },
+        ),
+        (
+            "bn_inception",
+            224,
+            {
+                "conv1": (56, 56, 64),
+                "conv2": (56, 56, 192),
+                "inception_3": (28, 28, 320),
+                "inception_4": (14, 14, 608),
                 "inception_5": (7, 7, 1024),
             },
         ),
@@ -262,7 +275,7 @@ def test_resnet_stem_is_the_formula():
 @pytest.mark.parametrize("height, width", [(55, 56), (56, 55), (7, 7), (8, 6), (2, 3)])
 def test_max_pool_rounds_up_as_caffe_does(height, width):
     image = keras.Input((height, width, 2))
-    model = keras.Model(image, googlenet._ceil_max_pool(image, "pool"))
+    model = keras.Model(image, googlenet.ceil_max_pool(image, "pool"))
     x = RANDOM.uniform(0, 1, (height, width, 2)).astype("float32")
     rows = math.ceil((height - 3) / 2) + 1
     columns = math.ceil((width - 3) / 2) + 1
