@@ -2,7 +2,8 @@
 
 Source: Tran et al. 2015, "Learning Spatiotemporal Features with 3D Convolutional
 Networks"; a comparison system of the dissertation's chapter 4. Layer names are those of
-its Caffe network, trained on Sports-1M.
+its Caffe network, trained on Sports-1M. That one subtracts a mean clip; ours subtracts
+a colour, see `docs/models/c3d.md`.
 """
 
 import keras
@@ -10,17 +11,9 @@ from keras import layers
 
 from vidzoo.layers import Preprocess
 from vidzoo.models import fully_connected
-from vidzoo.weights import load
+from vidzoo.weights import load, preprocessing
 
 VARIANT = "sports1m"
-# Blue first. The origin subtracts a mean clip, one value per pixel and frame; we
-# subtract a colour close to that clip's average, rounded to whole levels.
-PREPROCESS = {
-    "channel_order": "bgr",
-    "scale": 1.0,
-    "mean": (90.0, 98.0, 102.0),
-    "std": (1.0, 1.0, 1.0),
-}
 # stage: its convolutions, their filters, and time x space of the pooling behind them
 _STAGES = {
     "1": (("conv1a",), 64, (1, 2)),
@@ -60,7 +53,7 @@ def C3D(
         WeightsError: the weights are of another network, size or K.
     """
     weights_file = load.open_weights(weights)
-    settings = load.preprocess_settings(weights_file, PREPROCESS)
+    settings = load.preprocess_settings(weights_file, preprocessing.C3D)
     clip = keras.Input((num_frames, *frame_shape), name="clip")
     x = Preprocess(**settings, name="preprocess")(clip)
     for number, (names, filters, pooling) in _STAGES.items():

@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from vidzoo.layers import Preprocess
-from vidzoo.weights import load
+from vidzoo.weights import load, preprocessing
 
 # modality: channels
 MODALITIES = {"rgb": 3, "flow": 2}
@@ -71,7 +71,7 @@ def I3D(
         )
     channels = MODALITIES[modality]
     weights_file = load.open_weights(weights)
-    settings = load.preprocess_settings(weights_file, preprocess(modality))
+    settings = load.preprocess_settings(weights_file, preprocessing.I3D[modality])
     clip = keras.Input((num_frames, *frame_size, channels), name="clip")
     x = Preprocess(**settings, name="preprocess")(clip)
     for stage in stages().values():
@@ -84,12 +84,6 @@ def I3D(
     if weights_file is not None:
         load.assign_network(model, weights_file, "i3d", modality)
     return model
-
-
-def preprocess(modality: str) -> dict:
-    """Pixels 0..255 to -1..1, for each channel."""
-    ones = (1.0,) * MODALITIES[modality]
-    return {"channel_order": "rgb", "scale": 1 / 127.5, "mean": ones, "std": ones}
 
 
 def stages() -> dict:

@@ -9,16 +9,9 @@ import keras
 from keras import layers
 
 from vidzoo.layers import Preprocess
-from vidzoo.weights import load
+from vidzoo.weights import load, preprocessing
 
 VARIANTS = ("torchvision",)
-# torchvision's for Kinetics-400: RGB in 0..1, then its mean and standard deviation.
-PREPROCESS = {
-    "channel_order": "rgb",
-    "scale": 1 / 255,
-    "mean": (0.43216, 0.394666, 0.37645),
-    "std": (0.22803, 0.22145, 0.216989),
-}
 # stage: filters, strides of its first block
 _STAGES = {"res2": (64, 1), "res3": (128, 2), "res4": (256, 2), "res5": (512, 2)}
 _BLOCKS = 2
@@ -53,7 +46,9 @@ def ResNet3D(
     if variant not in VARIANTS:
         raise ValueError(f"`variant` must be one of {VARIANTS}. Received: {variant!r}.")
     weights_file = load.open_weights(weights)
-    settings = load.preprocess_settings(weights_file, PREPROCESS)
+    settings = load.preprocess_settings(
+        weights_file, preprocessing.TORCHVISION_KINETICS
+    )
     clip = keras.Input((num_frames, *frame_shape), name="clip")
     x = Preprocess(**settings, name="preprocess")(clip)
     for stage in stages().values():
