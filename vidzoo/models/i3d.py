@@ -71,7 +71,10 @@ def I3D(
         )
     channels = MODALITIES[modality]
     weights_file = load.open_weights(weights)
-    settings = load.preprocess_settings(weights_file, preprocessing.I3D[modality])
+    settings = preprocessing.I3D[modality]
+    # Weights of other channels are refused below, by name.
+    if weights_file is not None and len(weights_file.preprocess["mean"]) == channels:
+        settings = weights_file.preprocess
     clip = keras.Input((num_frames, *frame_size, channels), name="clip")
     x = Preprocess(**settings, name="preprocess")(clip)
     for stage in stages().values():

@@ -37,12 +37,12 @@ def _recognises(scope, names):
 def _convert(scope, arrays):
     converted = {}
     for name, array in taken(arrays):
-        ours = _name(name.removeprefix(f"{scope}/inception_i3d/")) or name
-        if ours == "head/kernel" and array.ndim == 5:
+        ours = _name(name.removeprefix(f"{scope}/inception_i3d/"))
+        if ours == "head/kernel":
             array = array.reshape(array.shape[-2:])  # (1, 1, 1, in, out)
-        elif not ours.endswith("kernel"):
+        elif ours and not ours.endswith("/kernel"):
             array = array.reshape(-1)
-        converted[ours] = array
+        converted[ours or name] = array
     return converted
 
 
