@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from vidzoo import models
+from vidzoo.errors import WeightsError
 from vidzoo.models import backbones, googlenet, resnet
+from vidzoo.weights import save_weights
 
 RANDOM = np.random.default_rng(0)
 
@@ -153,6 +155,28 @@ def test_unknown_backbone_lists_the_known():
         ValueError, match=r"one of \('resnet18', .*'tiny'\)\. Received: 'vgg'"
     ):
         backbones.get("vgg")
+
+
+@pytest.mark.parametrize("name", ["resnet50_v1", "vgg16", "bn_inception"])
+def test_video_networks_stand_on_it(name):
+    arguments = {"backbone": name, "num_segments": 2, "frame_shape": (64, 64, 3)}
+    assert models.TDN(3, **arguments).output["logits"].shape == (None, 3)
+
+
+def test_a_video_networks_weights_name_the_variant(tmp_path):
+    arguments = {"num_segments": 2, "frame_shape": (99, 99, 3)}
+    model = models.TSN(3, backbone="alexnet_paper", **arguments)
+    backbone = backbones.get("alexnet_paper")
+    assert (backbone.name, backbone.variant) == ("alexnet", "paper")
+    file = tmp_path / "weights.npz"
+    save_weights(file, model, network="tsn", backbone="alexnet", variant="paper")
+    other = models.TSN(3, backbone="alexnet_paper", **arguments, weights=file)
+    for one, two in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(WeightsError, match="holds alexnet paper, .* alexnet caffe;"):
+        models.TSN(3, backbone="alexnet_caffe", **arguments, weights=file)
+    with pytest.raises(WeightsError, match="for the backbone alexnet, but .* vgg16"):
+        models.TSN(3, backbone="vgg16", **arguments, weights=file)
 
 
 # ResNet blocks, against loops
