@@ -81,6 +81,9 @@ def test_resnet50_answers_as_the_origin(resnet, resnet_file):
         7, variant="v1", image_shape=(64, 64, 3), weights=resnet_file
     )
     assert_same_answers(stage_answers(ours, RESNET_STAGES, IMAGES), expected)
+    # Too small to show in the answers.
+    norms = [model.get_layer("conv1_bn").epsilon for model in (ours, resnet[0])]
+    assert norms[0] == norms[1] == 1.001e-5
 
 
 def test_vgg16_answers_as_the_origin(vgg, tmp_path):
