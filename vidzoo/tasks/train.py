@@ -198,14 +198,14 @@ def _train(
 
 
 def _save_weights(network, folder, description):
-    backbone = description["arguments"]["backbone"]
+    backbone = backbones.get(description["arguments"]["backbone"])
     file = folder / run_folder.WEIGHTS
     save_weights(
         file,
         network,
         network=description["model"],
-        backbone=backbone,
-        variant=backbones.get(backbone).variant,
+        backbone=backbone.name,
+        variant=backbone.variant,
     )
     _log.info("wrote %s", file)
 
