@@ -179,7 +179,8 @@ def _train(verbs):
     verb.add_argument(
         "--backbone",
         default="resnet50",
-        help="resnet18, 34, 50 (the default), 101 or 152, googlenet, or tiny",
+        help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
+        "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
     verb.add_argument("--weights", help="initial weights, a .npz file")
     verb.add_argument(

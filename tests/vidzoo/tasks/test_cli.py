@@ -174,7 +174,7 @@ BAD = {
     ),
     "unknown backbone": (
         2,
-        "resnet18, resnet34, resnet50, resnet101, resnet152, googlenet, tiny",
+        "no backbone 'vgg'. Choose one of: resnet18, resnet34, resnet50",
         ("train", "{records}", "--model=tsn", "--backbone=vgg", "--out={tmp}/run"),
     ),
     "unknown recipe": (
