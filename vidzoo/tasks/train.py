@@ -29,10 +29,10 @@ _FROM_WEIGHTS = ("finetune", "hmdb51", "act", "ucf101")
 # What a resumed run must have in common with the run it goes on with.
 _FIXED = (
     "model",
+    "recipe",  # before the arguments, some of which follow from it
     "arguments",
     "classes",
     "initial_weights_sha256",
-    "recipe",
     "split",
     "seed",
     "precision",
