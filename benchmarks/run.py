@@ -116,7 +116,8 @@ def _parse(argv):
     parser.add_argument(
         "--backbone",
         default="resnet50",
-        help="resnet18, resnet34, resnet50 (the default), googlenet or tiny",
+        help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
+        "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
     parser.add_argument("--batch_size", type=_count, required=True, help="clips")
     parser.add_argument("--num_segments", type=_count, default=3, help="snippets (3)")

@@ -88,6 +88,7 @@ def _one_seed(args, records, seed):
         frame_size=FRAME_SIZE,
         weights=args.weights,
         seed=seed,
+        num_devices=1,
         resume=(run / run_folder.DESCRIPTION).is_file(),  # checked to be this very run
     )
     scores, measured = evaluate.run(run, records)

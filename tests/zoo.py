@@ -55,7 +55,57 @@ ZOO = (
             (2, 64, 64, 3),
             (2, 7),
         )
-        for name in ("GoogLeNet", "ResNet18", "ResNet50")
+        for name in ("BNInception", "GoogLeNet", "ResNet18", "ResNet50")
+    ),
+    Entry(
+        "ResNet50-v1",
+        partial(models.ResNet50, 7, variant="v1", image_shape=(64, 64, 3)),
+        (2, 64, 64, 3),
+        (2, 7),
+    ),
+    *(
+        Entry(
+            f"AlexNet-{variant}",
+            partial(
+                models.AlexNet,
+                7,
+                variant=variant,
+                image_shape=(99, 99, 3),
+                fc_size=32,
+            ),
+            (2, 99, 99, 3),
+            (2, 7),
+        )
+        for variant in ("caffe", "paper", "torchvision")
+    ),
+    Entry(
+        "VGG16",
+        partial(models.VGG16, 7, image_shape=(32, 32, 3), fc_size=32),
+        (2, 32, 32, 3),
+        (2, 7),
+    ),
+    Entry(
+        "C3D",
+        partial(models.C3D, 7, frame_shape=(32, 32, 3), fc_size=32),
+        (2, 16, 32, 32, 3),
+        (2, 7),
+    ),
+    Entry(
+        "ResNet3D",
+        partial(models.ResNet3D, 7, num_frames=8, frame_shape=(32, 32, 3)),
+        (2, 8, 32, 32, 3),
+        (2, 7),
+    ),
+    *(
+        Entry(
+            f"I3D-{modality}",
+            partial(
+                models.I3D, 7, modality=modality, num_frames=16, frame_size=(32, 32)
+            ),
+            (2, 16, 32, 32, channels),
+            (2, 7),
+        )
+        for modality, channels in (("rgb", 3), ("flow", 2))
     ),
 )
 

@@ -11,6 +11,9 @@ def replacing(path: str | os.PathLike) -> Iterator:
     """Opens a binary file that becomes `path` once it is written to the end.
 
     The folder must exist. After an error `path` is as it was before.
+
+    Raises:
+        OSError: the disk is full or cannot be written; it names the file.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -21,6 +24,9 @@ def replacing(path: str | os.PathLike) -> Iterator:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _fsync_folder(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

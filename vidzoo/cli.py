@@ -179,7 +179,8 @@ def _train(verbs):
     verb.add_argument(
         "--backbone",
         default="resnet50",
-        help="resnet18, 34, 50 (the default), 101 or 152, googlenet, or tiny",
+        help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
+        "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
     verb.add_argument("--weights", help="initial weights, a .npz file")
     verb.add_argument(
@@ -221,6 +222,19 @@ def _train(verbs):
         help="in place of the recipe's, likewise; its multipliers stay",
     )
     verb.add_argument("--dropout", type=float, help="in place of the recipe's")
+    verb.add_argument(
+        "--loss", help="softmax or, for videos with several labels, sigmoid"
+    )
+    verb.add_argument(
+        "--crop", help="corner, multi-scale or random, in place of the recipe's"
+    )
+    verb.add_argument(
+        "--noflip",
+        dest="flip",
+        action="store_false",
+        default=None,
+        help="never mirror clips: where left and right are classes",
+    )
     verb.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     verb.add_argument(
         "--devices",
@@ -246,7 +260,9 @@ def _run_train(args):
         args.records,
         args.out,
         changes=_given(
-            args, "epochs", "steps", "batch_size", "learning_rate", "dropout"
+            args,
+            *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss"),
+            *("crop", "flip"),
         ),
         model_options=_given(args, "difference_layers", "difference_merge"),
         **_taken(

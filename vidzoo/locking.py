@@ -1,21 +1,27 @@
 """A folder that one process at a time works in."""
 
 import contextlib
+import errno
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
 from vidzoo.errors import VidzooError
 
+LOCK = ".lock"
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds a folder's lock, `.lock` in it, which ends with the process at the latest.
 
+    On file systems without locks nothing is held.
+
     Raises:
         VidzooError: another process holds it.
     """
-    with (folder / ".lock").open("ab") as file:
+    with (folder / LOCK).open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -23,4 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder}: another process is at work there. Wait until it is done, "
                 "or choose another folder."
             ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         yield

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+KINDS = ("softmax", "sigmoid")
+
 
 def classification_loss(outputs, labels, kind: str = "softmax"):
     """Mean cross-entropy, of every classifier of a network.
@@ -13,10 +15,9 @@ def classification_loss(outputs, labels, kind: str = "softmax"):
 
     Args:
         outputs: `(N, K)` logits, or a dictionary of them.
-        labels: int `(N,)`, or multi-hot `(N, K)`.
-        kind: `"softmax"`, where several labels of a video share its probability
-            evenly; or `"sigmoid"`, one yes or no per class, summed over classes, so
-            that a logit's gradient is as large as that of a softmax.
+        labels: int `(N,)`; for `"sigmoid"` also multi-hot `(N, K)`.
+        kind: `"softmax"`; or `"sigmoid"`, one yes or no per class, summed over classes,
+            so that a logit's gradient is as large as that of a softmax.
 
     Returns:
         A scalar.
@@ -25,7 +26,7 @@ def classification_loss(outputs, labels, kind: str = "softmax"):
         ValueError: `kind` is unknown.
     """
     if kind not in KINDS:
-        raise ValueError(f"`kind` must be one of {tuple(KINDS)}. Received: {kind!r}.")
+        raise ValueError(f"`kind` must be one of {KINDS}. Received: {kind!r}.")
     if not isinstance(outputs, dict):
         return _cross_entropy(outputs, labels, kind)
     heads = [name for name in sorted(outputs) if name != "logits"]
@@ -40,26 +41,18 @@ def prediction(outputs):
 def _cross_entropy(logits, labels, kind):
     logits = ops.cast(logits, "float32")
     labels = ops.convert_to_tensor(labels)
-    if len(labels.shape) == 1:
-        if kind == "softmax":
-            return ops.mean(
-                keras.losses.sparse_categorical_crossentropy(
-                    labels, logits, from_logits=True
-                )
-            )
-        labels = ops.one_hot(labels, logits.shape[-1])
-    return ops.mean(KINDS[kind](ops.cast(labels, "float32"), logits))
-
-
-def _softmax(labels, logits):
-    shares = labels / ops.sum(labels, axis=-1, keepdims=True)
-    return keras.losses.categorical_crossentropy(shares, logits, from_logits=True)
+    if kind == "softmax":
+        losses = keras.losses.sparse_categorical_crossentropy(
+            labels, logits, from_logits=True
+        )
+    else:
+        losses = _sigmoid(labels, logits)
+    return ops.mean(losses)
 
 
 def _sigmoid(labels, logits):
+    if len(labels.shape) == 1:
+        labels = ops.one_hot(labels, logits.shape[-1])
+    labels = ops.cast(labels, "float32")
     # log(1 + e^x) - x y, without overflow for large x
-    losses = ops.softplus(logits) - logits * labels
-    return ops.sum(losses, axis=-1)
-
-
-KINDS = {"softmax": _softmax, "sigmoid": _sigmoid}
+    return ops.sum(ops.softplus(logits) - logits * labels, axis=-1)

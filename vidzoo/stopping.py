@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM as a request that long work answers once it has saved itself."""
 
+import os
 import signal
-import sys
 import threading
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -23,7 +23,8 @@ class StopRequest:
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._receive)
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *exception):
@@ -34,7 +35,7 @@ class StopRequest:
         return self._received is not None
 
     def obey(self) -> None:
-        """Ends the work as the signal would have.
+        """Ends the work as the signal would have, if there was one.
 
         Raises:
             KeyboardInterrupt: it was Ctrl-C.
@@ -50,7 +51,8 @@ class StopRequest:
         self._received = number
         self._restore()
         name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-        sys.stderr.write(f"\n{name}: stopping after this step, saving first\n")
+        # Not through sys.stderr, which may be in the middle of writing.
+        os.write(2, f"\n{name}: stopping after this step, saving first\n".encode())
 
     def _restore(self):
         for number, handler in self._before.items():

@@ -1,10 +1,21 @@
 """Files are whole or as they were."""
 
+import errno
 import os
 
 import pytest
 
 from vidzoo.atomic import replacing, write_text
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="No space left") as raised:
+        with replacing(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == str(path)
+    assert path.read_bytes() == b"old"
 
 
 def test_writes_and_replaces(tmp_path):

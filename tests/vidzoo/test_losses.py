@@ -64,15 +64,6 @@ def test_sigmoid_of_large_logits_is_finite():
     assert float(right) == 0.0 and float(wrong) == 2000.0
 
 
-def test_softmax_shares_its_probability_among_several_labels():
-    x = logits()
-    labels = np.array([[1, 0, 1], [0, 1, 0], [0, 1, 0], [1, 1, 1]], "float32")
-    log_shares = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
-    shares = labels / labels.sum(axis=1, keepdims=True)
-    found = float(classification_loss(x, labels))
-    assert found == pytest.approx(-(shares * log_shares).sum(axis=1).mean(), rel=1e-5)
-
-
 def test_unknown_kind():
     with pytest.raises(
         ValueError, match=r"\('softmax', 'sigmoid'\). Received: 'hinge'"

@@ -13,6 +13,9 @@ from vidzoo_data.clips import (
     CornerCrop,
     MultiScaleCrop,
     RandomCrop,
+    Segments,
+    Whole,
+    Window,
 )
 
 SIZES = [(48, 64), (64, 48), (256, 340), (33, 35)]
@@ -111,6 +114,27 @@ def test_crops_agree_eagerly_and_in_a_graph():
             in_graph, flip_in_graph = graph(tf.constant(48), tf.constant(64), seed)
             np.testing.assert_array_equal(window, in_graph)
             assert bool(flip) == bool(flip_in_graph)
+
+
+DRAWS = {
+    "corner": lambda seed: CornerCrop(32).window(48, 64, seed),
+    "multi-scale": lambda seed: MultiScaleCrop(32).window(48, 64, seed),
+    "random": lambda seed: RandomCrop(32).window(48, 64, seed),
+    "center": lambda seed: CenterCrop(32).window(48, 64, seed),
+    "color": lambda seed: (ColorJitter().jitter(noise(), seed),),
+    "segments": lambda seed: (Segments(3, 2).random(50, seed),),
+    "window": lambda seed: (Window(8, fps=10.0).random(50, seed, 25.0),),
+    "whole": lambda seed: (Whole(5.0, 12).random(50, seed, 25.0),),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_dataset_map_draws_what_is_drawn_eagerly(name):
+    draw, seeds = DRAWS[name], [[number, 3] for number in range(8)]
+    mapped = tf.data.Dataset.from_tensor_slices(seeds).map(draw, 2)
+    for seed, found in zip(seeds, mapped, strict=True):
+        for one, other in zip(found, draw(tf.constant(seed)), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 # Colours

@@ -1,6 +1,6 @@
 """The backbones that video networks stand on, by name."""
 
-from vidzoo.models import googlenet, resnet, tiny
+from vidzoo.models import alexnet, bn_inception, googlenet, resnet, tiny, vgg
 from vidzoo.models.backbone import Backbone
 
 BACKBONES = {
@@ -9,7 +9,15 @@ BACKBONES = {
     "resnet50": resnet.RESNET50,
     "resnet101": resnet.RESNET101,
     "resnet152": resnet.RESNET152,
+    "resnet50_v1": resnet.RESNET50_V1,
+    "resnet101_v1": resnet.RESNET101_V1,
+    "resnet152_v1": resnet.RESNET152_V1,
+    "vgg16": vgg.VGG_16,
+    "alexnet_caffe": alexnet.ALEXNETS["caffe"],
+    "alexnet_paper": alexnet.ALEXNETS["paper"],
+    "alexnet_torchvision": alexnet.ALEXNETS["torchvision"],
     "googlenet": googlenet.GOOGLENET,
+    "bn_inception": bn_inception.BN_INCEPTION,
     "tiny": tiny.TINY,
 }
 

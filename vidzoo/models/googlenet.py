@@ -10,15 +10,9 @@ from keras import layers
 from vidzoo.layers import local_response_normalization
 from vidzoo.models import image_classifier
 from vidzoo.models.backbone import Backbone
+from vidzoo.weights import preprocessing
 
 VARIANT = "bvlc"
-# Caffe's: blue first, ImageNet's mean colour subtracted, not scaled.
-PREPROCESS = {
-    "channel_order": "bgr",
-    "scale": 1.0,
-    "mean": (104.0, 117.0, 123.0),
-    "std": (1.0, 1.0, 1.0),
-}
 # name: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection (Table 1 there)
 _INCEPTIONS = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -74,7 +68,7 @@ def stages() -> dict:
 def _conv1(x, prefix=""):
     x = layers.ZeroPadding2D(3, name=f"{prefix}conv1_pad")(x)
     x = _conv(x, 64, 7, f"{prefix}conv1_7x7_s2", strides=2, padding="valid")
-    x = _ceil_max_pool(x, f"{prefix}pool1")
+    x = ceil_max_pool(x, f"{prefix}pool1")
     return local_response_normalization(x)
 
 
@@ -86,7 +80,7 @@ def _conv2(x, prefix=""):
 
 def _inceptions(pool, *names):
     def apply(x, prefix=""):
-        x = _ceil_max_pool(x, f"{prefix}{pool}")
+        x = ceil_max_pool(x, f"{prefix}{pool}")
         for name in names:
             x = _inception(x, _INCEPTIONS[name], f"{prefix}inception_{name}")
         return x
@@ -113,7 +107,7 @@ def _conv(x, filters, kernel_size, name, strides=1, padding="same"):
     )(x)
 
 
-def _ceil_max_pool(x, name):
+def ceil_max_pool(x, name):
     """Caffe's 3x3 max-pool of stride 2: rounds up, so an even side gets one more row.
 
     Zeros serve as padding, since every value is positive after a ReLU.
@@ -124,4 +118,4 @@ def _ceil_max_pool(x, name):
     return layers.MaxPooling2D(3, 2, name=name)(x)
 
 
-GOOGLENET = Backbone("googlenet", VARIANT, PREPROCESS, stages())
+GOOGLENET = Backbone("googlenet", VARIANT, preprocessing.CAFFE, stages())

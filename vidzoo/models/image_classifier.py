@@ -1,5 +1,7 @@
 """Any backbone with its head, as a classifier of single images."""
 
+from collections.abc import Callable
+
 import keras
 from keras import layers
 
@@ -8,22 +10,30 @@ from vidzoo.models.backbone import Backbone
 from vidzoo.weights import load
 
 
+def average_pool(x):
+    """`(N, H, W, C)` feature maps to `(N, C)` features."""
+    return layers.GlobalAveragePooling2D(name="pool")(x)
+
+
 def build(
     backbone: Backbone,
     num_classes: int,
     image_shape: tuple[int, int, int],
     weights: str | None,
     name: str,
+    features: Callable = average_pool,
 ) -> keras.Model:
-    """Builds `(N, H, W, C)` images to `(N, K)` logits on a backbone."""
+    """Builds `(N, H, W, C)` images to `(N, K)` logits on a backbone.
+
+    `features` makes one vector of the last stage's map.
+    """
     weights_file = load.open_weights(weights)
     settings = load.preprocess_settings(weights_file, backbone.preprocess)
     image = keras.Input(image_shape, name="image")
     x = Preprocess(**settings, name="preprocess")(image)
     for stage in backbone.stages.values():
         x = stage(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="head")(features(x))
     model = keras.Model(image, logits, name=name)
     if weights_file is not None:
         load.assign_network(model, weights_file, backbone.name, backbone.variant)

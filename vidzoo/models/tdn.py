@@ -82,7 +82,7 @@ def TDN(
             f"Received: {difference_merge!r}."
         )
     merge = MERGES[difference_merge]
-    weights_file = load.open_weights(weights)
+    weights_file = parts.without_hidden(load.open_weights(weights))
     settings = load.preprocess_settings(weights_file, parts.preprocess)
 
     clip = keras.Input((num_segments, *frame_shape), name="clip")
@@ -105,7 +105,7 @@ def TDN(
     if weights_file is not None:
         subnetworks = ("image", "difference")
         load.assign_subnetworks(
-            model, weights_file, "tdn", backbone, parts.variant, subnetworks
+            model, weights_file, "tdn", parts.name, parts.variant, subnetworks
         )
     return model
 

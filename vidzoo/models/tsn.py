@@ -44,7 +44,7 @@ def TSN(
     parts = backbones.get(backbone)
     if num_segments < 1:
         raise ValueError(f"`num_segments` must be >= 1. Received: {num_segments}.")
-    weights_file = load.open_weights(weights)
+    weights_file = parts.without_hidden(load.open_weights(weights))
     settings = load.preprocess_settings(weights_file, parts.preprocess)
 
     clip = keras.Input((num_segments, *frame_shape), name="clip")
@@ -56,7 +56,7 @@ def TSN(
     model = keras.Model(clip, logits, name=name)
     if weights_file is not None:
         load.assign_subnetworks(
-            model, weights_file, "tsn", backbone, parts.variant, ("image",)
+            model, weights_file, "tsn", parts.name, parts.variant, ("image",)
         )
     return model
 

@@ -134,6 +134,7 @@ def _train_and_evaluate(out, network, label, scale, clock):
         changes={"epochs": scale.epochs},
         frame_size=FRAME_SIZE,
         seed=SEED,
+        num_devices=1,  # so that its table does not depend on the machine
     )
     clock.took(f"train {network} on {label}")
     _, measured = evaluate.run(run, records)

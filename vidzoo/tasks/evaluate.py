@@ -1,10 +1,13 @@
 """`vidzoo evaluate RUN RECORDS`: a trained run's scores and metrics on a split."""
 
 import json
+import os
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
+import vidzoo
 from vidzoo import metrics
 from vidzoo.atomic import write_text
 from vidzoo.errors import RecordError, UsageError
@@ -42,8 +45,9 @@ def run(
             the frame; or `"CLIPSxCROPS"`, such as the paper's `"25x10"`.
         split: which videos; by default the test split of the run's training split,
             `"test2"` of `"train2"`.
-        out: the scores file; `RUN/scores-SPLIT-PROTOCOL.npz` unless told. The metrics
-            go beside it, with the ending `.json`.
+        out: the scores file; `RUN/scores-SPLIT-PROTOCOL.npz` unless told, with
+            `-seedN` before the ending for another seed than 0. The metrics go beside
+            it, with the ending `.json`.
         seed: of the random clips.
         batch_size: views at once.
         workers: clips decoded at once.
@@ -53,8 +57,9 @@ def run(
         The scores, and the metrics by name.
 
     Raises:
-        UsageError: protocol or split is unknown, `out` is no `.npz`, or a confusion
-            matrix is asked for where videos have several labels.
+        UsageError: protocol or split is unknown, no split goes with the run's training
+            split, `out` is no `.npz`, or a confusion matrix is asked for where videos
+            have several labels.
         VidzooError: `out` exists and holds no scores.
         RecordError: the records have other classes, or were made with another size,
             rate or quality, than those that the run was trained on.
@@ -66,7 +71,7 @@ def run(
         raise UsageError(f"{error} (--protocol)") from error
     data = open_records(records)
     model, description = run_folder.load_trained(run)
-    split = split or _test_split(description["split"])
+    split = split or _test_split(description["split"], data)
     videos = data.split(split)
     _check_records(data, description)
     has_several = description["recipe"]["loss"] == "sigmoid"
@@ -75,8 +80,9 @@ def run(
             "--confusion: a confusion matrix needs one label a video; this run was "
             "trained with several."
         )
-    file = Path(out) if out else Path(run) / f"scores-{split}-{protocol}.npz"
-    _check_out(file)
+    file = Path(out) if out else Path(run) / f"{_name(split, views, seed)}.npz"
+    confusion_file = file.with_name(f"{file.stem}-confusion")
+    _check_out(file, confusion_file if confusion else None)
     options = {
         "sampling": clips.Segments(description["arguments"]["num_segments"]),
         "batch_size": batch_size,
@@ -90,11 +96,19 @@ def run(
         batches = clips.checked(batches, data)
         forward = _forward(model)
         scores = classify(forward, batches, data.classes, protocol, progress.update)
-    measured = _measure(scores, description["model"], split)
+    measured = _measure(scores) | {
+        "protocol": protocol,
+        "num_views": views.num_views,
+        "seed": None if views == protocols.CENTER else seed,
+        "split": split,
+        "model": description["model"],
+        "classes": list(data.classes),
+        "vidzoo": vidzoo.__version__,
+    }
     scores.save(file)
     write_text(file.with_suffix(".json"), json.dumps(measured, indent=1) + "\n")
     if confusion:
-        write_confusion(scores, file.with_name(f"{file.stem}-confusion"))
+        write_confusion(scores, confusion_file)
     return scores, measured
 
 
@@ -113,17 +127,12 @@ def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
         also written to `PARENT/scores-mean-PROTOCOL.json`.
 
     Raises:
-        UsageError: two runs are of one split.
-        VidzooError: as `run`, or the runs cannot be averaged.
+        UsageError: there is one run only, or two differ in more than their split.
+        VidzooError: as `run`.
     """
-    summaries = {}
     folders = run_folder.runs_in(Path(parent))
-    splits = [run_folder.read_description(folder)["split"] for folder in folders]
-    if len(set(splits)) < len(splits):
-        raise UsageError(
-            f"{parent}: its runs were trained on {', '.join(splits)}; a mean over "
-            "splits needs one run of each. Name one run folder."
-        )
+    _check_alike(parent, folders)
+    summaries = {}
     for folder in folders:
         _, measured = run(folder, records, protocol=protocol, **options)
         summaries[measured["split"]] = measured
@@ -133,8 +142,39 @@ def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
     return result
 
 
-def _test_split(train_split):
-    return train_split.replace("train", "test", 1)
+def _check_alike(parent, folders):
+    """Checks, before hours of scoring, that runs differ in their split alone."""
+    described = [run_folder.read_finished(folder) for folder in folders]
+    splits = [each["split"] for each in described]
+    if len(splits) < 2 or len(set(splits)) < len(splits):
+        raise UsageError(
+            f"{parent}: its runs were trained on {', '.join(splits)}; a mean over "
+            "splits needs one run of each. Name one run folder."
+        )
+    for name in ("model", "arguments", "classes", "recipe", "precision"):
+        for folder, each in zip(folders, described, strict=True):
+            if each[name] != described[0][name]:
+                raise UsageError(
+                    f"{folder}: another {name} than {folders[0]}; a mean over splits "
+                    "is of runs alike. Name one run folder."
+                )
+
+
+def _test_split(train_split, data):
+    """The split that goes with a training split: `test2` with `train2`."""
+    split = train_split.replace("train", "test", 1)
+    if split == train_split:
+        raise UsageError(
+            f"the run was trained on the split '{train_split}', which no test split "
+            f"goes with by name. Choose one of: {', '.join(data.splits)} (--split)."
+        )
+    return split
+
+
+def _name(split, views, seed):
+    """Of the scores file; another seed's random clips have a file of their own."""
+    name = f"scores-{split}-{views.name}"
+    return name if views == protocols.CENTER or not seed else f"{name}-seed{seed}"
 
 
 def _batches(data, split, views, size, seed, options):
@@ -161,34 +201,43 @@ def _forward(model):
     )
 
 
-def _measure(scores, model, split):
+def _measure(scores):
     """Metrics of the prediction; those of each stream alone, by its name."""
     measured = metrics.summary(scores.logits, scores.labels)
     for stream, logits in scores.streams.items():
         alone = metrics.summary(logits, scores.labels)
         del alone["num_videos"]
         measured |= {f"{stream}_{name}": value for name, value in alone.items()}
-    return measured | {
-        "protocol": scores.protocol,
-        "split": split,
-        "model": model,
-        "classes": scores.classes.tolist(),
+    by_class = metrics.class_average_precision(scores.logits, scores.labels)
+    measured["class_ap"] = {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(scores.classes.tolist(), by_class, strict=True)
     }
+    return measured
 
 
-def _check_out(file):
-    """Checks that the scores can be written, and replace at most other scores."""
+def _check_out(file, confusion_file):
+    """Checks that results can be written, and replace at most other such results."""
     if file.suffix != ".npz" or not file.parent.is_dir():
         raise UsageError(
             f"--out is {file}; give the name of a .npz file in a folder that exists."
         )
+    if not os.access(file.parent, os.W_OK):
+        raise UsageError(
+            f"{file.parent}: cannot be written. Give --out, a .npz file elsewhere."
+        )
     if file.exists():
         Scores.load(file)  # an error if it is something else
-    elif file.with_suffix(".json").exists():
-        raise UsageError(
-            f"{file.with_suffix('.json')}: exists, and the metrics would go there. "
-            "Choose another name for --out."
-        )
+        return
+    beside = [file.with_suffix(".json")]
+    if confusion_file:
+        beside += [Path(f"{confusion_file}.json"), Path(f"{confusion_file}.png")]
+    for other in beside:
+        if other.exists():
+            raise UsageError(
+                f"{other}: exists, and results would go there. Choose another name "
+                "for --out."
+            )
 
 
 def _check_records(data, description):

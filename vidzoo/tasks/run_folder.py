@@ -14,7 +14,7 @@ MODELS = {"tsn": models.TSN, "tdn": models.TDN}
 DESCRIPTION = "run.json"
 WEIGHTS = "weights.npz"
 _SMALLEST_FRAME = 32  # pixels: backbones halve the resolution five times
-_KEYS = ("model", "arguments", "classes", "recipe", "split", "data")
+_KEYS = (*("model", "arguments", "classes", "recipe", "split", "precision", "data"),)
 
 
 def build_model(network: str, arguments: dict, weights=None):
@@ -78,16 +78,37 @@ def read_description(run: Path) -> dict:
     return described
 
 
-def claim_parent(out: Path, splits: Sequence[str]) -> None:
+def check_free(run: Path, resume: bool) -> None:
+    """Checks that a run folder, if it is one already, is to be resumed.
+
+    Raises:
+        CheckpointError: it holds a run, and `resume` is false.
+    """
+    if (run / DESCRIPTION).exists() and not resume:
+        raise CheckpointError(
+            f"{run}: holds a run already. Give --resume to go on with it, or choose "
+            "another --out."
+        )
+
+
+def claim_parent(out: Path, splits: Sequence[str], resume: bool) -> None:
     """Makes the folder of several runs, one per split, or checks that it is one.
 
     Raises:
-        CheckpointError: it holds something else.
+        CheckpointError: it holds something else, or runs that must be resumed.
     """
     if out.is_file():
         raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
     out.mkdir(parents=True, exist_ok=True)
-    others = sorted(entry.name for entry in out.iterdir() if entry.name not in splits)
+    for split in splits:
+        check_free(out / split, resume)
+    others = [
+        entry.name
+        for entry in sorted(out.iterdir())
+        if entry.name not in splits
+        and not (entry / DESCRIPTION).is_file()  # of another split
+        and not entry.name.startswith(("scores-mean-", "."))
+    ]
     if others:
         raise CheckpointError(
             f"{out}: holds {others[0]}; a folder for the runs of {', '.join(splits)} "
@@ -114,8 +135,8 @@ def runs_in(folder: Path) -> list[Path]:
     return [folder]
 
 
-def load_trained(run):
-    """The trained model of a run folder, and the run's description.
+def read_finished(run) -> dict:
+    """The description of a run whose training has finished.
 
     Raises:
         CheckpointError: no run folder, or training has not finished.
@@ -127,7 +148,17 @@ def load_trained(run):
             f"{run}: training has not finished (no {WEIGHTS}). "
             "Run the same `vidzoo train` with --resume."
         )
+    return description
+
+
+def load_trained(run):
+    """The trained model of a run folder, and the run's description.
+
+    Raises:
+        CheckpointError: no run folder, or training has not finished.
+    """
+    description = read_finished(run)
     model = build_model(
-        description["model"], description["arguments"], weights=run / WEIGHTS
+        description["model"], description["arguments"], weights=Path(run) / WEIGHTS
     )
     return model, description

@@ -13,14 +13,14 @@ import vidzoo
 from vidzoo import training
 from vidzoo.atomic import remove_leftovers
 from vidzoo.errors import CheckpointError, RecordError, UsageError
-from vidzoo.locking import locked
+from vidzoo.locking import LOCK, locked
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
 from vidzoo.stopping import StopRequest
 from vidzoo.tasks import run_folder
 from vidzoo.tasks.open_records import open_records
 from vidzoo.training import devices
-from vidzoo.weights import save_weights
+from vidzoo.weights import open_weights, save_weights
 from vidzoo_data import clips
 
 _log = logging.getLogger("vidzoo")
@@ -29,10 +29,10 @@ _FROM_WEIGHTS = ("finetune", "hmdb51", "act", "ucf101")
 # What a resumed run must have in common with the run it goes on with.
 _FIXED = (
     "model",
+    "recipe",  # before the arguments, some of which follow from it
     "arguments",
     "classes",
     "initial_weights_sha256",
-    "recipe",
     "split",
     "seed",
     "precision",
@@ -101,8 +101,7 @@ def run(
         raise UsageError(f"--seed is {seed}; give a number from 0 to 4294967295.")
     data = open_records(records)
     splits = split.split(",")
-    for each in splits:
-        data.split(each)
+    _check_splits(data, splits, chosen)
     if len(data.classes) < 2:
         raise RecordError(
             f"{data.path}: one class only ({data.classes[0]}). "
@@ -114,7 +113,9 @@ def run(
         "model": model,
         "arguments": {
             "num_classes": len(data.classes),
-            "num_segments": num_segments or chosen.num_segments,
+            "num_segments": (
+                chosen.num_segments if num_segments is None else num_segments
+            ),
             "backbone": backbone,
             "frame_shape": (frame_size, frame_size, 3),
             "dropout": chosen.dropout,
@@ -132,11 +133,12 @@ def run(
             "plan": data.plan,
             "made_with": dict(data.made_with),
         },
+        "inputs": {"records": str(records), "weights": weights and str(weights)},
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
     out = Path(out)
     if len(splits) > 1:
-        run_folder.claim_parent(out, splits)
+        run_folder.claim_parent(out, splits, resume)
     for each in splits:
         _train(
             out / each if len(splits) > 1 else out,
@@ -159,6 +161,8 @@ def _train(
         network = run_folder.build_model(
             description["model"], description["arguments"], weights
         )
+    batches_from = _batches_from(data, description, recipe, workers)
+    batches_from(0, 0)  # checks the videos before a folder is made
     num_videos = len(data.split(description["split"]))
     num_steps = recipe.num_steps(num_videos)
     with contextlib.ExitStack() as stack:
@@ -176,7 +180,7 @@ def _train(
         try:
             training.train(
                 network,
-                _batches_from(data, description, recipe, workers),
+                batches_from,
                 recipe,
                 num_videos=num_videos,
                 run_folder=folder,
@@ -190,17 +194,18 @@ def _train(
             _log.info("%s: %s; the same command with --resume goes on", folder, stopped)
             stop.obey()
         _save_weights(network, folder, description)
+        stop.obey()  # asked to stop in the last step, or since
 
 
 def _save_weights(network, folder, description):
-    backbone = description["arguments"]["backbone"]
+    backbone = backbones.get(description["arguments"]["backbone"])
     file = folder / run_folder.WEIGHTS
     save_weights(
         file,
         network,
         network=description["model"],
-        backbone=backbone,
-        variant=backbones.get(backbone).variant,
+        backbone=backbone.name,
+        variant=backbone.variant,
     )
     _log.info("wrote %s", file)
 
@@ -223,6 +228,18 @@ def _recipe(model, recipe, changes, weights):
         return name, recipe.replacing(**changes or {})
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _check_splits(data, splits, recipe):
+    if len(set(splits)) < len(splits):
+        raise UsageError(f"--split is {','.join(splits)}; name each split once.")
+    for split in splits:
+        for video in data.split(split):
+            if len(video.labels) > 1 and recipe.loss != "sigmoid":
+                raise RecordError(
+                    f"{data.path}: {video.video_id} has {len(video.labels)} labels, "
+                    "and a softmax expects one. Give --loss=sigmoid."
+                )
 
 
 def _warn(recipe, weights, frame_size, stored):
@@ -286,33 +303,34 @@ def _crop(recipe, frame_size):
 @contextlib.contextmanager
 def _claimed(out, description, resume):
     """Makes the run folder, or checks that it may be used; keeps others out of it."""
-    is_there = (out / run_folder.DESCRIPTION).exists()
-    if is_there and not resume:
-        raise CheckpointError(
-            f"{out}: holds a run already. Give --resume to go on with it, or choose "
-            "another --out."
-        )
-    if not is_there:
-        if resume:
-            _log.info("%s: nothing to resume there; a new run begins", out)
-        _make(out, description)
+    if not (out / run_folder.DESCRIPTION).exists():
+        if out.is_file():
+            raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
+        _check_empty(out)
+        out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        if is_there:
+        if (out / run_folder.DESCRIPTION).exists():
+            run_folder.check_free(out, resume)
             there = run_folder.read_description(out)
             _compare(out, there, json.loads(json.dumps(description)))
             for file in (run_folder.WEIGHTS, "log.jsonl", "checkpoints/step-*.npz"):
                 remove_leftovers(out / file)
+        else:
+            if resume:
+                _log.info("%s: nothing to resume there; a new run begins", out)
+            _check_empty(out)
+            run_folder.write_description(out, description)
         yield
 
 
-def _make(out, description):
-    if out.is_file():
-        raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out / run_folder.DESCRIPTION)
-    if any(out.iterdir()):
-        raise CheckpointError(f"{out}: not empty, and no run folder. Choose another.")
-    run_folder.write_description(out, description)
+def _check_empty(out):
+    """Checks that a folder, if there is one, holds at most what a killed start left."""
+    if out.exists():
+        remove_leftovers(out / run_folder.DESCRIPTION)
+        if any(entry.name != LOCK for entry in out.iterdir()):
+            raise CheckpointError(
+                f"{out}: not empty, and no run folder. Choose another."
+            )
 
 
 def _compare(out, there, ours):
@@ -323,17 +341,30 @@ def _compare(out, there, ours):
             continue
         label = name.replace("_", " ")
         if isinstance(found, dict) and isinstance(expected, dict):
-            key = next(k for k in expected if found.get(k) != expected[k])
-            label, found, expected = f"{label} ({key})", found.get(key), expected[key]
+            keys = [*expected, *found]
+            key = next(k for k in keys if found.get(k) != expected.get(k))
+            label = f"{label} ({key})"
+            found, expected = found.get(key), expected.get(key)
         raise CheckpointError(
             f"{out}: its run has another {label}: {found}, not {expected}. Give the "
             "flags of the first run, or another --out."
         )
+    for name in ("num_devices", "jit_compile"):
+        if there.get(name) != ours[name]:
+            _log.warning(
+                "warning: %s: begun with %s %s, goes on with %s; not to the same bits",
+                out,
+                name.replace("_", " "),
+                there.get(name),
+                ours[name],
+            )
 
 
 def _fingerprint(weights):
     """SHA-256 of the initial weights' file; None without any."""
     if weights is None:
         return None
+    if not Path(weights).is_file():
+        open_weights(weights)  # says what is wrong with it
     with open(weights, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -40,7 +40,8 @@ def restore(path: Path, model, optimizer) -> dict:
         state = json.loads(str(arrays.pop(_STATE)))
     except (UnreadableError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path}: not a readable checkpoint ({error})."
+            f"{path}: not a readable checkpoint ({error}). Remove it; --resume then "
+            "goes on from the one before, or from the start."
         ) from error
     variables = _variables(model, optimizer)
     wanted = {name: tuple(variable.shape) for name, variable in variables.items()}

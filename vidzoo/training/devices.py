@@ -22,9 +22,8 @@ def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
     count = len(found) if num_devices is None else num_devices
     if not 1 <= count <= len(found):
         raise UsageError(
-            f"--devices is {count}, but there is {len(found)} {kind} device here. "
-            if len(found) == 1
-            else f"--devices is {count}, but there are {len(found)} {kind} devices."
+            f"--devices is {count}; TensorFlow sees {len(found)} of kind {kind} here. "
+            "Give so many or fewer, or leave --devices out for all."
         )
     if count == 1:
         return tf.distribute.get_strategy()
@@ -65,7 +64,7 @@ def shares(batch, devices: tf.distribute.Strategy):
 
 
 def spread_random_states(model, devices: tf.distribute.Strategy) -> None:
-    """Gives each device random numbers of its own; the first one keeps its own.
+    """Gives each device random numbers of its own, told from those of the first.
 
     Mirrored variables start equal, so that every device would drop the same units.
     """
@@ -74,5 +73,6 @@ def spread_random_states(model, devices: tf.distribute.Strategy) -> None:
     for variable in model.variables:
         if variable.name == "seed_generator_state":
             copies = devices.experimental_local_results(variable.value)
+            seed, count = copies[0].numpy()
             for number, copy in enumerate(copies):
-                copy.assign_add([number, 0])
+                copy.assign([seed + number, count])

@@ -31,8 +31,8 @@ class Phase:
         decay_steps: for `"step"`, in a phase that is counted in steps.
         warmup_epochs: the rate first rises linearly over so many.
         momentum: of SGD.
-        weight_decay: L2, added to the gradient of kernels after clipping, as Caffe and
-            Torch do; biases and batch norm have none.
+        weight_decay: L2, added to the gradient of kernels after clipping, as TSN's
+            release in Caffe does; biases and batch norm have none.
         clip_norm: upper limit of the gradient's global norm; None for no limit.
         multipliers: part -> factor on its learning rate; 1 for parts not named.
         frozen: parts that do not train: their weights stay as they are to the bit, and
@@ -82,6 +82,11 @@ class Phase:
                 f"`warmup_epochs` >= 0. Received: {lengths[0]}, {self.learning_rate} "
                 f"and {self.warmup_epochs}."
             )
+        if self.weight_decay < 0 or not 0 <= self.momentum < 1:
+            raise ValueError(
+                "`weight_decay` must be >= 0 and `momentum` in [0, 1). "
+                f"Received: {self.weight_decay} and {self.momentum}."
+            )
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise ValueError(f"`clip_norm` must be > 0. Received: {self.clip_norm}.")
         negative = {k: v for k, v in self.multipliers.items() if v <= 0}
@@ -129,10 +134,10 @@ class Recipe:
     def __post_init__(self):
         _check_choice("crop", self.crop, CROPS)
         _check_choice("loss", self.loss, LOSSES)
-        if self.batch_size < 1 or not 0 <= self.dropout < 1:
+        if min(self.batch_size, self.num_segments) < 1 or not 0 <= self.dropout < 1:
             raise ValueError(
-                "`batch_size` must be >= 1 and `dropout` in [0, 1). "
-                f"Received: {self.batch_size} and {self.dropout}."
+                "`batch_size` and `num_segments` must be >= 1 and `dropout` in [0, 1). "
+                f"Received: {self.batch_size}, {self.num_segments} and {self.dropout}."
             )
 
     def as_dict(self) -> dict:
@@ -147,7 +152,9 @@ class Recipe:
     def replacing(self, **changes) -> "Recipe":
         """This recipe with other values.
 
-        A phase's value is set in every phase; a list gives each phase its own.
+        A phase's value is set in every phase; a list gives each phase its own. With
+        another number of `epochs` or `steps` the rate falls at the same parts of a
+        phase as before.
 
         Raises:
             ValueError: a list is not as long as there are phases, or `epochs` is given
@@ -173,7 +180,7 @@ class Recipe:
                     f"Give --{other}."
                 )
             phases = [
-                replace(phase, **{name: value})
+                replace(phase, **{name: value} | _rescaled(phase, name, value))
                 for phase, value in zip(phases, values, strict=True)
             ]
         return replace(self, phases=tuple(phases), **of_recipe)
@@ -182,6 +189,17 @@ class Recipe:
 def epoch_length(num_videos: int, recipe: Recipe) -> int:
     """Steps in an epoch: enough batches for every video, rounded up."""
     return -(-num_videos // recipe.batch_size)
+
+
+def _rescaled(phase, name, length):
+    """Where the rate falls in a phase of another length, as a change of that phase."""
+    if name == "epochs":
+        scale = length / phase.epochs
+        return {"decay_epochs": tuple(scale * at for at in phase.decay_epochs)}
+    if name == "steps":
+        scale = length / phase.steps
+        return {"decay_steps": tuple(round(scale * at) for at in phase.decay_steps)}
+    return {}
 
 
 def _check_choice(name, value, choices):

@@ -1,6 +1,8 @@
 """The training loop: batches from anywhere, a recipe, a run folder."""
 
 import json
+import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -103,6 +105,7 @@ class PhaseRun:
     """One phase's optimizer and compiled step.
 
     Attributes:
+        model: what is trained.
         optimizer: a `PhaseOptimizer`.
         step: `(clip, label)` of a batch to its `(loss, accuracy)`, two scalar tensors;
             one step of training, on all devices.
@@ -117,7 +120,7 @@ class PhaseRun:
         strategy: tf.distribute.Strategy | None = None,
         loss: str = "softmax",
     ):
-        self._model = model
+        self.model = model
         self._phase = phase
         self._strategy = strategy or tf.distribute.get_strategy()
         self._loss = loss
@@ -143,7 +146,7 @@ class PhaseRun:
     def _train_step(self, clip, label):
         """One device's share of a step; all shares are of one size."""
         with tf.GradientTape() as tape:
-            outputs = self._model(clip, training=True)
+            outputs = self.model(clip, training=True)
             loss = classification_loss(outputs, label, self._loss)
             share = loss / self._num_devices
         gradients = tape.gradient(share, [v.value for v in self._variables])
@@ -259,21 +262,23 @@ def _finish_epoch(run, progress, run_folder, events):
         "learning_rate": run.optimizer.learning_rate,
         "seconds": progress.seconds,
     }
-    _append_line(run_folder / LOG, measured)
-    readings, progress.readings, progress.seconds = progress.readings, [], 0.0
-    _save(run, progress, run_folder)
-    first = progress.step - len(readings) + 1
-    for step, (loss, accuracy) in enumerate(readings, first):
+    # Before the checkpoint: whoever is killed between repeats the epoch, and the same
+    # values replace these.
+    first = progress.step - len(progress.readings) + 1
+    for step, (loss, accuracy) in enumerate(progress.readings, first):
         events.scalars(step, {"step/loss": loss, "step/accuracy": accuracy})
     names = ("loss", "accuracy", "learning_rate")
     events.scalars(progress.step, {f"epoch/{name}": measured[name] for name in names})
+    _append_line(run_folder / LOG, measured)
+    progress.readings, progress.seconds = [], 0.0
+    _save(run, progress, run_folder)
 
 
 def _save(run, progress, run_folder):
     folder = run_folder / "checkpoints"
     state = {"readings": progress.readings, "seconds": progress.seconds}
     file = folder / checkpoint.name_of(progress.step)
-    checkpoint.save(file, run._model, run.optimizer, state)
+    checkpoint.save(file, run.model, run.optimizer, state)
     checkpoint.remove_all_but(folder, _CHECKPOINTS_KEPT)
 
 
@@ -281,11 +286,21 @@ def _keep_lines(path, num_steps):
     """Drops what a killed run logged of an epoch whose checkpoint it did not write."""
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if json.loads(line)["step"] <= num_steps]
+        kept = [line for line in lines if _logged_step(line) <= num_steps]
         write_text(path, "".join(kept))
+
+
+def _logged_step(line):
+    """The step of a line of the log; beyond any for one that a power cut left half."""
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _append_line(path, values):
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(values) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

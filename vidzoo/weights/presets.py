@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vidzoo.weights import preprocessing
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -13,48 +15,215 @@ class Preset:
         network: key of `vidzoo.models.backbones.BACKBONES`, or another network's name.
         variant: which of the networks of that name.
         url: where the origin publishes them.
-        sha1: of the origin's file, as the origin states it.
-        num_parameters: of the whole network with its classifier.
+        digest: of the origin's file, as the origin states it: algorithm, colon, hex
+            digits (of sha256 also the first eight alone), or None.
+        num_parameters: of the whole network with its classifier, trainable ones.
         arguments: of the builder.
         preprocess: arguments of `vidzoo.layers.Preprocess`.
         licence: as the origin states it.
         citation: whom to cite.
         scores: as the origin states them, with their protocol.
-        expected: a known answer: name of an ImageNet photo, its class, that logit.
+        expected: a known answer: name of an ImageNet photo, its class, that logit; or
+            None.
     """
 
     name: str
     network: str
     variant: str
     url: str
-    sha1: str
+    digest: str | None
     num_parameters: int
     arguments: Mapping
     preprocess: Mapping
     licence: str
     citation: str
     scores: str
-    expected: tuple[str, int, float]
+    expected: tuple[str, int, float] | None = None
 
 
-PRESETS = {
-    "googlenet_bvlc": Preset(
+_TORCHVISION = {
+    "licence": "BSD 3-Clause (torchvision's code; none stated for the weights)",
+    "citation": "TorchVision maintainers, TorchVision, 2016",
+}
+_IMAGENET = "ImageNet validation, centre crop: top-1 {} %, top-5 {} % ({})"
+
+
+def _torchvision(network, variant, file, num_parameters, top1, top5, arguments=()):
+    """One of torchvision's ImageNet weights; its file names end in the hash."""
+    return Preset(
+        name=f"{network}_torchvision",
+        network=network,
+        variant=variant,
+        url=f"https://download.pytorch.org/models/{file}",
+        digest=f"sha256:{file.removesuffix('.pth').rpartition('-')[2]}",
+        num_parameters=num_parameters,
+        arguments={"num_classes": 1000} | dict(arguments),
+        preprocess=preprocessing.TORCHVISION,
+        scores=_IMAGENET.format(top1, top5, "torchvision"),
+        **_TORCHVISION,
+    )
+
+
+def _i3d(modality, start, num_parameters, top1, top5):
+    """One of DeepMind's four; `start` is what the training started from."""
+    return Preset(
+        name=f"i3d_{modality}_{start}",
+        network="i3d",
+        variant=modality,
+        url="https://github.com/google-deepmind/kinetics-i3d/tree/master/data/"
+        f"checkpoints/{modality}_{start}",
+        digest=None,
+        num_parameters=num_parameters,
+        arguments={"num_classes": 400, "modality": modality},
+        preprocess=preprocessing.I3D[modality],
+        licence="Apache-2.0",
+        citation="Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017",
+        scores=f"Kinetics-400 test: top-1 {top1} %, top-5 {top5} % (DeepMind)",
+    )
+
+
+_PRESETS = (
+    Preset(
         name="googlenet_bvlc",
         network="googlenet",
         variant="bvlc",
         url="http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
-        sha1="405fc5acd08a3bb12de8ee5e23a96bec22f08204",
+        digest="sha1:405fc5acd08a3bb12de8ee5e23a96bec22f08204",
         num_parameters=6_998_552,
         arguments={"num_classes": 1000},
-        preprocess={
-            "channel_order": "bgr",
-            "scale": 1.0,
-            "mean": (104.0, 117.0, 123.0),
-            "std": (1.0, 1.0, 1.0),
-        },
+        preprocess=preprocessing.CAFFE,
         licence="unrestricted use (BVLC)",
         citation="Szegedy et al., Going Deeper with Convolutions, CVPR 2015",
-        scores="ImageNet validation, centre crop: top-1 68.7 %, top-5 88.9 % (BVLC)",
+        scores=_IMAGENET.format(68.7, 88.9, "BVLC"),
         expected=("n01440764_tench.JPEG", 0, 21.836),
     ),
-}
+    Preset(
+        name="alexnet_bvlc",
+        network="alexnet",
+        variant="caffe",
+        url="http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",
+        digest="sha1:9116a64c0fbe4459d18f4bb6b56d647b63920377",
+        num_parameters=60_965_224,
+        arguments={"num_classes": 1000, "variant": "caffe"},
+        preprocess=preprocessing.CAFFE,
+        licence="unrestricted use (BVLC)",
+        citation="Krizhevsky et al., ImageNet Classification with Deep Convolutional "
+        "Neural Networks, NIPS 2012",
+        scores=_IMAGENET.format(57.1, 80.2, "BVLC"),
+    ),
+    Preset(
+        name="vgg16_vgg",
+        network="vgg16",
+        variant="D",
+        url="http://www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/"
+        "VGG_ILSVRC_16_layers.caffemodel",
+        digest="sha1:9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
+        num_parameters=138_357_544,
+        arguments={"num_classes": 1000},
+        preprocess=preprocessing.CAFFE_PRECISE,
+        licence="CC BY 4.0",
+        citation="Simonyan & Zisserman, Very Deep Convolutional Networks for "
+        "Large-Scale Image Recognition, ICLR 2015",
+        scores="ImageNet validation, dense, multi-scale: top-5 92.5 % (VGG)",
+    ),
+    Preset(
+        name="resnet50_keras",
+        network="resnet50",
+        variant="v1",
+        url="https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+        "resnet50_weights_tf_dim_ordering_tf_kernels.h5",
+        digest="md5:2cb95161c43110f7111970584f804107",
+        num_parameters=25_583_592,
+        arguments={"num_classes": 1000, "variant": "v1"},
+        preprocess=preprocessing.CAFFE_PRECISE,
+        licence="MIT (Kaiming He's; ported by Keras)",
+        citation="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
+        scores=_IMAGENET.format(74.9, 92.1, "Keras"),
+    ),
+    Preset(
+        name="vgg16_keras",
+        network="vgg16",
+        variant="D",
+        url="https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+        "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        digest="md5:64373286793e3c8b2b4e3219cbf3544b",
+        num_parameters=138_357_544,
+        arguments={"num_classes": 1000},
+        preprocess=preprocessing.CAFFE_PRECISE,
+        licence="CC BY 4.0 (VGG's; ported by Keras)",
+        citation="Simonyan & Zisserman, Very Deep Convolutional Networks for "
+        "Large-Scale Image Recognition, ICLR 2015",
+        scores=_IMAGENET.format(71.3, 90.1, "Keras"),
+    ),
+    _torchvision(
+        "resnet18", "v1.5", "resnet18-f37072fd.pth", 11_689_512, 69.758, 89.078
+    ),
+    _torchvision(
+        "resnet34", "v1.5", "resnet34-b627a593.pth", 21_797_672, 73.314, 91.42
+    ),
+    _torchvision(
+        "resnet50", "v1.5", "resnet50-0676ba61.pth", 25_557_032, 76.13, 92.862
+    ),
+    _torchvision(
+        "resnet101", "v1.5", "resnet101-63fe2227.pth", 44_549_160, 77.374, 93.546
+    ),
+    _torchvision(
+        "resnet152", "v1.5", "resnet152-394f9c45.pth", 60_192_808, 78.312, 94.046
+    ),
+    _torchvision("vgg16", "D", "vgg16-397923af.pth", 138_357_544, 71.592, 90.382),
+    _torchvision(
+        "alexnet",
+        "torchvision",
+        "alexnet-owt-7be5be79.pth",
+        61_100_840,
+        56.522,
+        79.066,
+        {"variant": "torchvision"},
+    ),
+    Preset(
+        name="resnet3d_torchvision",
+        network="resnet3d",
+        variant="torchvision",
+        url="https://download.pytorch.org/models/r3d_18-b3b3357e.pth",
+        digest="sha256:b3b3357e",
+        num_parameters=33_371_472,
+        arguments={"num_classes": 400, "variant": "torchvision"},
+        preprocess=preprocessing.TORCHVISION_KINETICS,
+        scores="Kinetics-400 validation, 5 clips of 16 frames at 15 a second: top-1 "
+        "63.2 %, top-5 83.479 % (torchvision)",
+        **_TORCHVISION,
+    ),
+    Preset(
+        name="bn_inception_tsn",
+        network="bn_inception",
+        variant="tsn",
+        url="https://yjxiong.blob.core.windows.net/tsn-init/"
+        "bn_inception_rgb_init.caffemodel",
+        digest=None,
+        num_parameters=11_295_240,
+        arguments={"num_classes": 1000},
+        preprocess=preprocessing.CAFFE,
+        licence="none stated for the weights (TSN's code: BSD 2-Clause)",
+        citation="Wang et al., Temporal Segment Networks, ECCV 2016",
+        scores="none stated",
+    ),
+    _i3d("rgb", "imagenet", 12_689_984, 71.1, 89.3),
+    _i3d("rgb", "scratch", 12_689_984, 68.4, 88.0),
+    _i3d("flow", "imagenet", 12_668_032, 63.4, 84.9),
+    _i3d("flow", "scratch", 12_668_032, 61.5, 83.4),
+    Preset(
+        name="c3d_sports1m",
+        network="c3d",
+        variant="sports1m",
+        url="http://vlg.cs.dartmouth.edu/c3d/conv3d_deepnetA_sport1m_iter_1900000",
+        digest=None,
+        num_parameters=79_991_015,
+        arguments={"num_classes": 487},
+        preprocess=preprocessing.C3D,
+        licence="CC BY-NC",
+        citation="Tran et al., Learning Spatiotemporal Features with 3D Convolutional "
+        "Networks, ICCV 2015",
+        scores="Sports-1M test, 10 clips: video Hit@1 60.0 %, Hit@5 84.4 % (the paper)",
+    ),
+)
+PRESETS = {preset.name: preset for preset in _PRESETS}

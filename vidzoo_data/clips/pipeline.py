@@ -7,6 +7,7 @@ multi-hot float32 `(N, K)`, `video_id` string `(N,)`, and where clips differ in 
 """
 
 import functools
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -147,10 +148,20 @@ def checked(batches: tf.data.Dataset, records: Records):
         tf.errors.DataLossError,
         tf.errors.UnknownError,  # what an error in `Records` becomes
     ) as error:
-        raise RecordError(
-            f"{records.path}: a record cannot be read: {error.message.splitlines()[0]} "
-            "Remove the folder and run `vidzoo prepare` again."
-        ) from error
+        raise _as_record_error(error, records) from error
+
+
+def _as_record_error(error, records):
+    """TensorFlow's error as ours: what `Records` said, or which operation failed."""
+    line = error.message.splitlines()[0]
+    _, is_ours, message = line.partition("RecordError: ")
+    if is_ours:
+        return RecordError(message)
+    what = re.sub(r"^\{\{.*?\}\}\s*", "", line)  # names of TensorFlow's functions
+    return RecordError(
+        f"{records.path}: a frame cannot be decoded: {what} "
+        "Remove the folder and run `vidzoo prepare` again."
+    )
 
 
 def _pixels(sampling, crop, color, jpegs, height, width, crop_seed, color_seed):

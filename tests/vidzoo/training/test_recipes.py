@@ -16,6 +16,8 @@ from vidzoo.training import RECIPES, Phase, Recipe, epoch_length
         ({"learning_rate": 0.0}, "`learning_rate` > 0 .* Received: 1, 0.0"),
         ({"clip_norm": 0.0}, "`clip_norm`"),
         ({"warmup_epochs": -1.0}, "`warmup_epochs`"),
+        ({"weight_decay": -0.1}, "`weight_decay` must be >= 0"),
+        ({"momentum": 1.0}, r"`momentum` in \[0, 1\)\. Received: 0.0 and 1.0"),
         ({"steps": 5}, "either `epochs` or `steps`. Received: 1 and 5"),
         ({"epochs": None}, "either `epochs` or `steps`. Received: None and None"),
         ({"batch_norm": "half"}, r"`batch_norm` .* 'partial', 'frozen'\)"),
@@ -36,6 +38,7 @@ def test_phase_refuses(values, message):
         ({"batch_size": 0}, "`batch_size`"),
         ({"crop": "centre"}, "`crop`"),
         ({"loss": "hinge"}, "`loss`"),
+        ({"num_segments": 0}, "`num_segments`"),
     ],
 )
 def test_recipe_refuses(values, message):
@@ -70,6 +73,13 @@ def test_epochs_and_steps_are_not_mixed():
     assert in_epochs.num_steps(17) == 5 * 3
     with pytest.raises(ValueError, match="counted in epochs, not in steps. Give --ep"):
         in_epochs.replacing(steps=2)
+
+
+def test_the_rate_falls_at_the_same_parts_of_a_phase_of_another_length():
+    shorter = RECIPES["scratch"]["tsn"].replacing(epochs=9)
+    assert shorter.phases[0].decay_epochs == (4, 8)  # of 45: 20 and 40
+    shorter = RECIPES["hmdb51"]["tdn"].replacing(steps=[450, 10])
+    assert [phase.decay_steps for phase in shorter.phases] == [(200, 400), ()]
 
 
 EVERY_RECIPE = [(name, network) for name in RECIPES for network in RECIPES[name]]

@@ -1,13 +1,16 @@
 """Caffe's bvlc_googlenet: its names and layout to ours.
 
 Caffe's `conv1/7x7_s2/weights` is ours `conv1_7x7_s2/kernel`; kernels come as
-(out, in, height, width), the classifier as (out, in).
+(out, in, height, width), the classifier, `loss3/classifier`, as (out, in). The
+published `.caffemodel` also holds the two classifiers that serve training alone,
+`loss1` and `loss2`; they are left out.
 """
 
+from vidzoo.weights.convert.converter import caffe_kernel, taken
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["googlenet_bvlc"]
-_VARIABLES = {"weights": "kernel", "biases": "bias"}
+_AUXILIARY = ("loss1/", "loss2/")
 
 
 def recognises(names) -> bool:
@@ -17,16 +20,16 @@ def recognises(names) -> bool:
 
 def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
-    return {_name(name): _transpose(array) for name, array in arrays.items()}
-
-
-def _name(name):
-    layer, _, variable = name.rpartition("/")
-    layer = "head" if layer == "loss3/classifier" else layer.replace("/", "_")
-    return f"{layer}/{_VARIABLES.get(variable, variable)}"
-
-
-def _transpose(array):
-    if array.ndim == 4:
-        return array.transpose(2, 3, 1, 0)  # (out, in, h, w) -> (h, w, in, out)
-    return array.T
+    converted = {}
+    for name, blob in taken(arrays):
+        layer, _, variable = name.rpartition("/")
+        layer = "head" if layer == "loss3/classifier" else layer.replace("/", "_")
+        if name.startswith(_AUXILIARY):
+            continue
+        if variable == "weights":
+            converted[f"{layer}/kernel"] = caffe_kernel(blob)
+        elif variable == "biases":
+            converted[f"{layer}/bias"] = blob.reshape(-1)
+        else:
+            converted[name] = blob
+    return converted

@@ -1,0 +1,116 @@
+"""3D-ResNet-18: a residual network over space and time, to action logits.
+
+Source: Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions", R3D, as
+torchvision's r3d_18 has it: a 7x7x3 convolution that halves space alone and no pooling
+behind it; the stages res3, res4 and res5 halve space and time.
+"""
+
+import keras
+from keras import layers
+
+from vidzoo.layers import Preprocess
+from vidzoo.weights import load, preprocessing
+
+VARIANTS = ("torchvision",)
+# stage: filters, strides of its first block
+_STAGES = {"res2": (64, 1), "res3": (128, 2), "res4": (256, 2), "res5": (512, 2)}
+_BLOCKS = 2
+
+
+def ResNet3D(
+    num_classes: int = 400,
+    *,
+    variant: str = "torchvision",
+    num_frames: int = 16,
+    frame_shape: tuple[int, int, int] = (112, 112, 3),
+    weights: str | None = None,
+    name: str = "resnet3d",
+) -> keras.Model:
+    """Builds a 3D-ResNet-18: `(N, T, H, W, 3)` clips to `(N, K)` logits.
+
+    Args:
+        num_classes: K.
+        variant: `"torchvision"`; weights fit their own variant only.
+        num_frames: T consecutive frames, any number.
+        frame_shape: `(H, W, 3)`, any size.
+        weights: None, or the path of a weights file of this network.
+        name: the model's name.
+
+    Returns:
+        A model on RGB pixels 0..255.
+
+    Raises:
+        ValueError: `variant` is unknown.
+        WeightsError: the weights are of another network, variant or K.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"`variant` must be one of {VARIANTS}. Received: {variant!r}.")
+    weights_file = load.open_weights(weights)
+    settings = load.preprocess_settings(
+        weights_file, preprocessing.TORCHVISION_KINETICS
+    )
+    clip = keras.Input((num_frames, *frame_shape), name="clip")
+    x = Preprocess(**settings, name="preprocess")(clip)
+    for stage in stages().values():
+        x = stage(x)
+    x = layers.GlobalAveragePooling3D(name="pool")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
+    model = keras.Model(clip, logits, name=name)
+    if weights_file is not None:
+        load.assign_network(model, weights_file, "resnet3d", variant)
+    return model
+
+
+def stages() -> dict:
+    """The five stages, as functions of a tensor `(N, T, H, W, C)` and a name prefix.
+
+    Sizes for 16 frames of 112 pixels: 16x56x56x64 twice, 8x28x28x128, 4x14x14x256,
+    2x7x7x512.
+    """
+    return {"conv1": _stem} | {
+        name: _stage(name, filters, strides)
+        for name, (filters, strides) in _STAGES.items()
+    }
+
+
+def _stem(x, prefix=""):
+    x = _conv_bn(x, 64, (3, 7, 7), (1, 2, 2), f"{prefix}conv1")
+    return layers.ReLU(name=f"{prefix}conv1_relu")(x)
+
+
+def _stage(name, filters, strides):
+    def apply(x, prefix=""):
+        for i in range(_BLOCKS):
+            block_name = f"{prefix}{name}_block{i + 1}"
+            x = _block(x, filters, strides if i == 0 else 1, block_name)
+        return x
+
+    return apply
+
+
+def _block(x, filters, strides, name):
+    """Two 3x3x3 convolutions with a shortcut around them."""
+    shortcut = x
+    if strides != 1 or x.shape[-1] != filters:
+        shortcut = _conv_bn(x, filters, (1, 1, 1), (strides,) * 3, f"{name}_shortcut")
+    x = _conv_bn(x, filters, (3, 3, 3), (strides,) * 3, f"{name}_conv1")
+    x = layers.ReLU(name=f"{name}_conv1_relu")(x)
+    x = _conv_bn(x, filters, (3, 3, 3), (1, 1, 1), f"{name}_conv2")
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _conv_bn(x, filters, kernel_size, strides, name):
+    """Convolution padded as Torch pads (evenly, whatever the stride), batch norm."""
+    padding = tuple(size // 2 for size in kernel_size)
+    if any(padding):
+        x = layers.ZeroPadding3D(padding, name=f"{name}_pad")(x)
+    x = layers.Conv3D(
+        filters,
+        kernel_size,
+        strides,
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out"),
+        name=name,
+    )(x)
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)

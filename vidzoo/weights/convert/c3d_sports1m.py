@@ -1,0 +1,36 @@
+"""C3D trained on Sports-1M, a Caffe network: its names and layout to ours.
+
+`conv1a/weights` is ours `conv1a/kernel`, (out, in, time, height, width) there; its
+`fc6-1`, `fc7-1` and `fc8-1` (or `fc6`, ... in networks finetuned from it) are our fc6,
+fc7 and head. fc6 reads a flattened map, channels first there.
+"""
+
+from vidzoo.weights.convert.converter import after_convolution, caffe_kernel, taken
+from vidzoo.weights.presets import PRESETS
+
+PRESET = PRESETS["c3d_sports1m"]
+
+
+def recognises(names) -> bool:
+    """Whether these array names are C3D's."""
+    return {"conv1a/weights", "conv3b/weights", "conv5b/weights"} <= set(names)
+
+
+def convert(arrays: dict) -> dict:
+    """Renames and transposes: Caffe's arrays by name to ours by name."""
+    num_channels = len(arrays["conv5b/weights"])
+    converted = {}
+    for name, blob in taken(arrays):
+        layer, _, variable = name.rpartition("/")
+        layer = layer.removesuffix("-1")
+        layer = "head" if layer == "fc8" else layer
+        if variable == "weights" and layer == "fc6":
+            fc6 = blob.reshape(blob.shape[-2:])
+            converted["fc6/kernel"] = after_convolution(fc6, num_channels)
+        elif variable == "weights":
+            converted[f"{layer}/kernel"] = caffe_kernel(blob)
+        elif variable == "biases":
+            converted[f"{layer}/bias"] = blob.reshape(-1)
+        else:
+            converted[name] = blob
+    return converted

@@ -1,0 +1,44 @@
+"""What public weights expect of pixels: arguments of `vidzoo.layers.Preprocess`."""
+
+# torchvision's: RGB in 0..1, then ImageNet's mean and standard deviation.
+TORCHVISION = {
+    "channel_order": "rgb",
+    "scale": 1 / 255,
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+}
+# Caffe's: blue first, ImageNet's mean colour subtracted, not scaled.
+CAFFE = {
+    "channel_order": "bgr",
+    "scale": 1.0,
+    "mean": (104.0, 117.0, 123.0),
+    "std": (1.0, 1.0, 1.0),
+}
+# The same with the mean to three decimals: VGG's, Caffe's ResNet's, and what
+# keras.applications calls "caffe".
+CAFFE_PRECISE = CAFFE | {"mean": (103.939, 116.779, 123.68)}
+# torchvision's for Kinetics-400.
+TORCHVISION_KINETICS = {
+    "channel_order": "rgb",
+    "scale": 1 / 255,
+    "mean": (0.43216, 0.394666, 0.37645),
+    "std": (0.22803, 0.22145, 0.216989),
+}
+# C3D's: blue first. The origin subtracts a mean clip, one value per pixel and frame;
+# this is a colour close to that clip's average, in whole levels.
+C3D = CAFFE | {"mean": (90.0, 98.0, 102.0)}
+# kinetics-i3d's: -1..1, for RGB and for flow as 8-bit images at a bound of 20 pixels.
+I3D = {
+    "rgb": {
+        "channel_order": "rgb",
+        "scale": 1 / 127.5,
+        "mean": (1.0, 1.0, 1.0),
+        "std": (1.0, 1.0, 1.0),
+    },
+    "flow": {
+        "channel_order": "rgb",
+        "scale": 1 / 127.5,
+        "mean": (1.0, 1.0),
+        "std": (1.0, 1.0),
+    },
+}
