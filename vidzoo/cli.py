@@ -182,7 +182,9 @@ def _train(verbs):
         help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
         "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
-    verb.add_argument("--weights", help="initial weights, a file of any format in docs/weights.md")
+    verb.add_argument(
+        "--weights", help="initial weights; docs/weights.md lists formats"
+    )
     verb.add_argument(
         "--recipe",
         help="finetune (default with --weights), scratch (without), motion-shapes, or "
