@@ -207,6 +207,19 @@ def _check_choice(name, value, choices):
         raise ValueError(f"`{name}` must be one of {choices}. Received: {value}.")
 
 
+def _in_two_phases(tsn, *, learning_rate, steps):
+    """TDN's recipe from TSN's (section 5.3.4): its phase, then all parts together."""
+    (phase,) = tsn.phases
+    joint = replace(
+        phase,
+        learning_rate=learning_rate,
+        steps=steps,
+        schedule="constant",
+        decay_steps=(),
+    )
+    return replace(tsn, phases=(replace(phase, frozen=("image",)), joint))
+
+
 # The paper's (section 5.4.2): SGD with momentum 0.9, batches of 128, weight decay 5e-4,
 # dropout 0.8, corner crops, scale and colour jitter, partial batch norm. Its numbers of
 # iterations follow TSN's for RGB: 0.001, divided by ten every 2,000, 4,500 in all.
@@ -224,20 +237,7 @@ _TSN_PHASE = Phase(
     batch_norm="partial",
 )
 _TSN = Recipe(phases=(_TSN_PHASE,), batch_size=128, dropout=0.8, color_jitter=True)
-_TDN = replace(
-    _TSN,
-    phases=(
-        replace(_TSN_PHASE, frozen=("image",)),
-        replace(
-            _TSN_PHASE,
-            learning_rate=1e-4,
-            steps=1500,
-            schedule="constant",
-            decay_steps=(),
-        ),
-    ),
-)
-_UCF101 = {"tsn": _TSN, "tdn": _TDN}
+_UCF101 = {"tsn": _TSN, "tdn": _in_two_phases(_TSN, learning_rate=1e-4, steps=1500)}
 
 # FCVID (section 5.4.2): many videos, so none of the small-data practice: no dropout, no
 # corner crops, all batch norm trained, weight decay 1e-4; several labels a video.
@@ -257,19 +257,10 @@ _FCVID_TSN = Recipe(
     crop="random",
     loss="sigmoid",
 )
-_FCVID_TDN = replace(
-    _FCVID_TSN,
-    phases=(
-        replace(_FCVID_PHASE, frozen=("image",)),
-        replace(
-            _FCVID_PHASE,
-            learning_rate=1e-4,
-            steps=10_000,
-            schedule="constant",
-            decay_steps=(),
-        ),
-    ),
-)
+_FCVID = {
+    "tsn": _FCVID_TSN,
+    "tdn": _in_two_phases(_FCVID_TSN, learning_rate=1e-4, steps=10_000),
+}
 
 # A pretrained backbone on a small data set, on a small machine: features move little,
 # the classifier fast. Chosen among two for each network on a fifth of jhmdb10's
@@ -354,5 +345,5 @@ RECIPES: Mapping[str, Mapping[str, Recipe]] = {
     },
     "act": _UCF101,
     "ucf101": _UCF101,
-    "fcvid": {"tsn": _FCVID_TSN, "tdn": _FCVID_TDN},
+    "fcvid": _FCVID,
 }

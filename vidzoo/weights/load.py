@@ -67,8 +67,8 @@ def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
     if str(path) in PRESETS:
         preset = PRESETS[str(path)]
         raise WeightsError(
-            f"{path}: presets are not downloaded yet. Fetch {preset.url}, save its "
-            "blobs under their names as a .npz, and give that file's path."
+            f"{path}: presets are not downloaded yet. Fetch {preset.url}, and give "
+            "that file's path."
         )
     path = Path(path)
     arrays = read.read(path)
@@ -88,7 +88,7 @@ def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
     raise WeightsError(
         f"{path}: cannot tell which network these {len(arrays)} arrays belong to "
         f"(first: {next(iter(arrays), 'none')}). Expected a file that vidzoo wrote, "
-        "or Caffe's bvlc_googlenet."
+        "or one of the public weights that docs/weights.md lists."
     )
 
 

@@ -111,24 +111,8 @@ class Records:
 
     def read(self, entry: VideoEntry) -> bytes:
         """The serialized record of one video; safe to call from several threads."""
-        # Opened anew each time: some microseconds, and there may be more shards than
-        # a process may hold open.
-        try:
-            file = os.open(self.path / entry.shard, os.O_RDONLY)
-        except OSError as error:
-            raise RecordError(
-                f"{self.path / entry.shard}: cannot be read: {error.strerror}."
-            ) from error
-        try:
-            data = os.pread(file, entry.num_bytes, entry.offset)
-        finally:
-            os.close(file)
-        if len(data) != entry.num_bytes:
-            raise RecordError(
-                f"{self.path / entry.shard}: ends before the record of "
-                f"{entry.video_id}. {_AGAIN}"
-            )
-        return data
+        with self._reader(entry) as read:
+            return read(0, entry.num_bytes)
 
     def verify(self, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Checks that every shard is, to the byte, what `prepare` wrote.
@@ -167,6 +151,8 @@ class Records:
     def _reader(self, entry):
         """`read(start, size)`: a part of the record of `entry`, cut at its end."""
         path = self.path / entry.shard
+        # Opened anew each time: some microseconds, and there may be more shards than
+        # a process may hold open.
         try:
             file = os.open(path, os.O_RDONLY)
         except OSError as error:

@@ -8,12 +8,11 @@ names and shapes and pools before it normalises: nothing in its arrays tells.
 
 import numpy as np
 
-from vidzoo.weights.convert.converter import after_convolution, caffe_kernel, taken
+from vidzoo.weights.convert.converter import from_caffe, taken
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["alexnet_bvlc"]
-_GROUPED = ("conv2", "conv4", "conv5")
-_LAYERS = {"fc8": "head"}
+_GROUPED = ("conv2/", "conv4/", "conv5/")
 
 
 def recognises(names) -> bool:
@@ -26,25 +25,19 @@ def convert(arrays: dict) -> dict:
     num_channels = len(arrays["conv5/weights"])
     converted = {}
     for name, blob in taken(arrays):
-        layer, _, variable = name.rpartition("/")
-        layer = _LAYERS.get(layer, layer)
-        if variable == "weights" and layer == "fc6":
-            fc6 = blob.reshape(blob.shape[-2:])
-            ours = {"fc6/kernel": after_convolution(fc6, num_channels)}
-        elif variable == "weights":
-            ours = {f"{layer}/kernel": caffe_kernel(blob)}
-        elif variable == "biases":
-            ours = {f"{layer}/bias": blob.reshape(-1)}
-        else:
-            ours = {name: blob}
-        converted |= _split(ours) if layer in _GROUPED else ours
+        ours, array = from_caffe(name, blob, _layer, num_channels)
+        is_grouped = ours.startswith(_GROUPED)
+        converted |= _split(ours, array) if is_grouped else {ours: array}
     return converted
 
 
-def _split(arrays):
-    """Each array to those of two groups, half of the filters in each."""
+def _layer(name):
+    return "head" if name == "fc8" else name
+
+
+def _split(name, array):
+    """An array as those of two groups, half of the filters in each."""
+    halves = np.array_split(array, 2, axis=-1)
     return {
-        name.replace("/", f"_group{i}/"): half
-        for name, array in arrays.items()
-        for i, half in enumerate(np.array_split(array, 2, axis=-1), start=1)
+        name.replace("/", f"_group{i}/"): half for i, half in enumerate(halves, start=1)
     }

@@ -6,7 +6,7 @@ published `.caffemodel` also holds the two classifiers that serve training alone
 `loss1` and `loss2`; they are left out.
 """
 
-from vidzoo.weights.convert.converter import caffe_kernel, taken
+from vidzoo.weights.convert.converter import from_caffe, taken
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["googlenet_bvlc"]
@@ -20,16 +20,12 @@ def recognises(names) -> bool:
 
 def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
-    converted = {}
-    for name, blob in taken(arrays):
-        layer, _, variable = name.rpartition("/")
-        layer = "head" if layer == "loss3/classifier" else layer.replace("/", "_")
-        if name.startswith(_AUXILIARY):
-            continue
-        if variable == "weights":
-            converted[f"{layer}/kernel"] = caffe_kernel(blob)
-        elif variable == "biases":
-            converted[f"{layer}/bias"] = blob.reshape(-1)
-        else:
-            converted[name] = blob
-    return converted
+    return dict(
+        from_caffe(name, blob, _layer)
+        for name, blob in taken(arrays)
+        if not name.startswith(_AUXILIARY)
+    )
+
+
+def _layer(name):
+    return "head" if name == "loss3/classifier" else name.replace("/", "_")

@@ -5,7 +5,7 @@
 fc7 and head. fc6 reads a flattened map, channels first there.
 """
 
-from vidzoo.weights.convert.converter import after_convolution, caffe_kernel, taken
+from vidzoo.weights.convert.converter import from_caffe, taken
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["c3d_sports1m"]
@@ -19,18 +19,9 @@ def recognises(names) -> bool:
 def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
     num_channels = len(arrays["conv5b/weights"])
-    converted = {}
-    for name, blob in taken(arrays):
-        layer, _, variable = name.rpartition("/")
-        layer = layer.removesuffix("-1")
-        layer = "head" if layer == "fc8" else layer
-        if variable == "weights" and layer == "fc6":
-            fc6 = blob.reshape(blob.shape[-2:])
-            converted["fc6/kernel"] = after_convolution(fc6, num_channels)
-        elif variable == "weights":
-            converted[f"{layer}/kernel"] = caffe_kernel(blob)
-        elif variable == "biases":
-            converted[f"{layer}/bias"] = blob.reshape(-1)
-        else:
-            converted[name] = blob
-    return converted
+    return dict(from_caffe(*pair, _layer, num_channels) for pair in taken(arrays))
+
+
+def _layer(name):
+    name = name.removesuffix("-1")
+    return "head" if name == "fc8" else name

@@ -54,3 +54,24 @@ def caffe_kernel(blob):
     if blob.ndim >= 4 and set(blob.shape[:-2]) == {1}:
         blob = blob.reshape(blob.shape[-2:])
     return channels_last(blob)
+
+
+def from_caffe(name, blob, layer_of, num_channels: int | None = None):
+    """One of a Caffe network's arrays as ours: `(name, array)`.
+
+    Args:
+        name: `layer/weights` or `layer/biases`; others keep their name.
+        blob: the array.
+        layer_of: from Caffe's layer name to ours.
+        num_channels: of the map that fc6 reads, in networks that have one.
+    """
+    layer, _, variable = name.rpartition("/")
+    layer = layer_of(layer)
+    if variable == "weights" and layer == "fc6":
+        fc6 = blob.reshape(blob.shape[-2:])
+        return "fc6/kernel", after_convolution(fc6, num_channels)
+    if variable == "weights":
+        return f"{layer}/kernel", caffe_kernel(blob)
+    if variable == "biases":
+        return f"{layer}/bias", blob.reshape(-1)
+    return name, blob

@@ -7,7 +7,7 @@ and moving variance, which a `.caffemodel` gives no names:
 `fc-action` in a trained TSN.
 """
 
-from vidzoo.weights.convert.converter import caffe_kernel, taken
+from vidzoo.weights.convert.converter import from_caffe, taken
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["bn_inception_tsn"]
@@ -31,13 +31,13 @@ def convert(arrays: dict) -> dict:
     converted = {}
     for name, blob in taken(arrays):
         layer, _, variable = name.rpartition("/")
-        ours = "head" if layer in _HEADS else layer.replace("/", "_")
         if layer.endswith("_bn") and variable in _NORM_BLOBS:
-            converted[f"{ours}/{_NORM_BLOBS[variable]}"] = blob.reshape(-1)
-        elif variable == "weights":
-            converted[f"{ours}/kernel"] = caffe_kernel(blob)
-        elif variable == "biases":
-            converted[f"{ours}/bias"] = blob.reshape(-1)
+            converted[f"{_layer(layer)}/{_NORM_BLOBS[variable]}"] = blob.reshape(-1)
         else:
-            converted[name] = blob
+            ours, array = from_caffe(name, blob, _layer)
+            converted[ours] = array
     return converted
+
+
+def _layer(name):
+    return "head" if name in _HEADS else name.replace("/", "_")

@@ -4,11 +4,10 @@
 head. fc6 reads a flattened map, channels first there.
 """
 
-from vidzoo.weights.convert.converter import after_convolution, caffe_kernel, taken
+from vidzoo.weights.convert.converter import from_caffe, taken
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["vgg16_vgg"]
-_LAYERS = {"fc8": "head"}
 
 
 def recognises(names) -> bool:
@@ -24,17 +23,8 @@ def recognises(names) -> bool:
 def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
     num_channels = len(arrays["conv5_3/weights"])
-    converted = {}
-    for name, blob in taken(arrays):
-        layer, _, variable = name.rpartition("/")
-        layer = _LAYERS.get(layer, layer)
-        if variable == "weights" and layer == "fc6":
-            fc6 = blob.reshape(blob.shape[-2:])
-            converted["fc6/kernel"] = after_convolution(fc6, num_channels)
-        elif variable == "weights":
-            converted[f"{layer}/kernel"] = caffe_kernel(blob)
-        elif variable == "biases":
-            converted[f"{layer}/bias"] = blob.reshape(-1)
-        else:
-            converted[name] = blob
-    return converted
+    return dict(from_caffe(*pair, _layer, num_channels) for pair in taken(arrays))
+
+
+def _layer(name):
+    return "head" if name == "fc8" else name
