@@ -8,11 +8,12 @@ GoogLeNet by the recipe `finetune` (clips of 160 pixels) and scores both on the 
 views of the test videos. The difference comes with a 95 % interval: a bootstrap over
 test videos, each with all of both networks' answers.
 
-`--held_out` trains and scores on split 1's training videos alone, four fifths against a
-fifth, so that settings can be chosen without a look at split 1's test videos. Clips cut
-from one recording stay on one side. Some of these videos are test videos of splits 2
-and 3, so what was chosen here is clean for split 1, the default, alone. Interrupted, it
-goes on where it was when it is started again.
+`--held_out` trains and scores on split 1's training videos alone, so that settings can
+be chosen without a look at split 1's test videos: they are cut into five parts, and
+seed 0 is scored on the first, seed 1 on the second, after training on the other four.
+Clips cut from one recording stay in one part. Some of these videos are test videos of
+splits 2 and 3, so what was chosen here is clean for split 1, the default, alone.
+Interrupted, it goes on where it was when it is started again.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from vidzoo.tasks import evaluate, prepare, run_folder, train
 
 RECORD_SIZE = FRAME_SIZE = 160
 NETWORKS = ("tsn", "tdn")
+NUM_FOLDS = 5
 _PURPOSES = {"1": "train", "2": "test"}  # of HMDB51's codes; 0 is unused
 
 
@@ -70,12 +72,12 @@ def _run(args):
     records = args.out / "records"
     prepare.run(listed, records, layout="csv", root=args.videos, size=RECORD_SIZE)
     numbers = args.official_splits.split(",")
-    pairs = [(f"train{i}", f"test{i}") for i in numbers]
-    if args.held_out:
-        pairs = [("fit1", "val1")]
+    official = [(f"train{i}", f"test{i}") for i in numbers]
     scores = {network: {} for network in NETWORKS}
     for seed in map(int, args.seeds.split(",")):
-        for fit, test in pairs:
+        fold = seed % NUM_FOLDS
+        held_out = [(f"fit1-{fold}", f"val1-{fold}")]
+        for fit, test in held_out if args.held_out else official:
             for network in NETWORKS:
                 found = _one(args, records, network, fit, test, seed)
                 scores[network][f"{test}, seed {seed}"] = found
@@ -91,7 +93,9 @@ def _run(args):
 
 
 def rows_of(videos: Path, splits: Path) -> list[tuple[str, str, str]]:
-    """`(path, label, split)` rows: the official splits, and split 1's training halves.
+    """`(path, label, split)` rows: the official splits, and split 1's training folds.
+
+    The splits of fold i are `fit1-i`, to train on, and `val1-i`.
 
     Raises:
         SourceError: no class folder of `videos` has a split file in `splits`.
@@ -110,36 +114,42 @@ def rows_of(videos: Path, splits: Path) -> list[tuple[str, str, str]]:
             "folder per class, and its folder of split files."
         )
     trained = [(path, label) for path, label, split in rows if split == "train1"]
-    held_out = hold_out(trained)
-    return rows + [
-        (path, label, "val1" if path in held_out else "fit1") for path, label in trained
-    ]
+    fold_of = assign_folds(trained)
+    for path, label in trained:
+        for fold in range(NUM_FOLDS):
+            purpose = "val1" if fold_of[path] == fold else "fit1"
+            rows.append((path, label, f"{purpose}-{fold}"))
+    return rows
 
 
-def hold_out(trained: list[tuple[str, str]], fraction: float = 0.2) -> set[str]:
-    """Whole recordings of each class, about a fifth of its clips, in an order by hash.
+def assign_folds(clips: list[tuple[str, str]], num_folds=NUM_FOLDS) -> dict[str, int]:
+    """Path -> fold, each with about as many clips of a class, recordings kept whole.
 
-    HMDB51 names a clip `RECORDING_CLASS_…`.
+    The largest recording goes first, each into its class's smallest fold; hashes break
+    ties. HMDB51 names a clip `RECORDING_CLASS_…`.
 
     Args:
-        trained: `(path, label)` of clips.
-        fraction: the least share of a class's clips to hold out; a recording with more
-            than one and a half times as many is passed over.
+        clips: `(path, label)`.
+        num_folds: F.
     """
     recordings = defaultdict(lambda: defaultdict(list))
-    for path, label in trained:
+    for path, label in clips:
         recording = Path(path).name.split(f"_{label}_")[0]
         recordings[label][recording].append(path)
-    held_out = set()
+    fold_of = {}
     for label, by_recording in recordings.items():
-        wanted = fraction * sum(map(len, by_recording.values()))
-        taken = []
-        for recording in sorted(by_recording, key=lambda name: _digest(label, name)):
-            clips = by_recording[recording]
-            if len(taken) < wanted and len(taken) + len(clips) <= 1.5 * wanted + 1:
-                taken += clips
-        held_out |= set(taken)
-    return held_out
+        sizes = [0] * num_folds
+        order = sorted(
+            by_recording,
+            key=lambda name: (-len(by_recording[name]), _digest(label, name)),
+        )
+        for recording in order:
+            fold = min(
+                range(num_folds), key=lambda i: (sizes[i], _digest(label, recording, i))
+            )
+            sizes[fold] += len(by_recording[recording])
+            fold_of |= dict.fromkeys(by_recording[recording], fold)
+    return fold_of
 
 
 def compare(scores: dict) -> dict:

@@ -74,23 +74,30 @@ def test_seeds_are_averaged_video_by_video():
     assert found["difference_high"] == pytest.approx(high, abs=0.02)
 
 
-def test_whole_recordings_are_held_out():
-    trained = [
+def test_folds_keep_recordings_whole_and_classes_even():
+    clips = [
         (f"{label}/{name}_{label}_{i}.avi", label)
-        for label, counts in (("run", (9, 3, 3, 3)), ("sit", (2,) * 10))
+        for label, counts in (("run", (5, 5, 4, 4, 3, 1, 1, 2)), ("sit", (2,) * 10))
         for name, count in zip("abcdefghij", counts, strict=False)
         for i in range(count)
     ]
-    held_out = tdn_against_tsn.hold_out(trained)
-    for label, total in (("run", 18), ("sit", 20)):
-        mine = [path for path in held_out if path.startswith(label)]
-        assert 0.2 * total <= len(mine) <= 0.35 * total
-    recordings = {path.split("_")[0] for path in held_out}
-    for path, _ in trained:
-        assert (path.split("_")[0] in recordings) == (path in held_out)
+    fold_of = tdn_against_tsn.assign_folds(clips)
+    assert set(fold_of) == {path for path, _ in clips}
+    recordings = {}
+    for path, fold in fold_of.items():
+        recordings.setdefault(path.split("_")[0], set()).add(fold)
+    assert all(len(folds) == 1 for folds in recordings.values())
+    sizes = {
+        label: sorted(
+            sum(fold == i for path, fold in fold_of.items() if path.startswith(label))
+            for i in range(5)
+        )
+        for label in ("run", "sit")
+    }
+    assert sizes == {"run": [5, 5, 5, 5, 5], "sit": [4, 4, 4, 4, 4]}
 
 
-def test_rows_are_the_official_splits_and_halves_of_the_first(tmp_path):
+def test_rows_are_the_official_splits_and_folds_of_the_first(tmp_path):
     videos, splits = tmp_path / "videos", tmp_path / "splits"
     (videos / "sit").mkdir(parents=True)
     splits.mkdir()
@@ -107,7 +114,8 @@ def test_rows_are_the_official_splits_and_halves_of_the_first(tmp_path):
         of.setdefault(split, []).append(Path(path).name)
     assert of["train1"] == names[:5] and of["test1"] == names[5:6]
     assert of["test2"] == names[:2] and of["train2"] == names[2:6]
-    assert sorted(of["fit1"] + of["val1"]) == names[:5]
-    assert len(of["val1"]) == 1
+    for fold in range(5):
+        fit, held_out = of[f"fit1-{fold}"], of[f"val1-{fold}"]
+        assert sorted(fit + held_out) == names[:5] and len(held_out) == 1
     with pytest.raises(SourceError, match="holds no clip that"):
         tdn_against_tsn.rows_of(splits, splits)
