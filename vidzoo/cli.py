@@ -40,7 +40,8 @@ def _parse(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for add in (_demo, _prepare, _train, _evaluate, _export, _predict):
+    verbs_of_a_run = (_demo, _prepare, _train, _evaluate, _export, _predict)
+    for add in (*verbs_of_a_run, _models, _convert, _verify):
         add(verbs)
     return parser.parse_args(argv[1:])
 
@@ -359,6 +360,54 @@ def _run_predict(args):
     if failed == len(answers):
         return FAILED
     return SKIPPED if failed else DONE
+
+
+def _models(verbs):
+    verb = verbs.add_parser("models", help="networks and public weights, their cost")
+    verb.add_argument("--json", action="store_true", help="print as JSON")
+    verb.set_defaults(function=_run_models)
+
+
+def _run_models(args):
+    from vidzoo.tasks import models, show_weights
+
+    show_weights.models(models.run(), as_json=args.json)
+    return DONE
+
+
+def _convert(verbs):
+    verb = verbs.add_parser("convert", help="public weights to vidzoo's or Keras's")
+    verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
+    verb.add_argument("--model", required=True, help="its network: see vidzoo models")
+    verb.add_argument(
+        "--out", required=True, help="file to make: .npz, .weights.h5 or .keras"
+    )
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    verb.set_defaults(function=_run_convert)
+
+
+def _run_convert(args):
+    from vidzoo.tasks import convert, show_weights
+
+    result = convert.run(args.file, args.out, model=args.model)
+    show_weights.converted(result, as_json=args.json)
+    return DONE
+
+
+def _verify(verbs):
+    verb = verbs.add_parser("verify", help="whether weights fit and answer right")
+    verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
+    verb.add_argument("--model", required=True, help="its network: see vidzoo models")
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    verb.set_defaults(function=_run_verify)
+
+
+def _run_verify(args):
+    from vidzoo.tasks import show_weights, verify
+
+    result = verify.run(args.file, model=args.model)
+    show_weights.verified(result, as_json=args.json)
+    return DONE if result["passed"] else FAILED
 
 
 def _taken(args, *names):

@@ -10,7 +10,7 @@ from rich.table import Table
 def prepared(summary, out, *, as_json: bool) -> None:
     """What `prepare` wrote and left out."""
     if as_json:
-        _json(
+        write_json(
             {
                 "records": str(out),
                 "num_videos": summary.num_videos,
@@ -20,19 +20,19 @@ def prepared(summary, out, *, as_json: bool) -> None:
             }
         )
         return
-    lines = [f"{out}: {summary.num_videos} videos, {summary.num_frames} frames"]
+    texts = [f"{out}: {summary.num_videos} videos, {summary.num_frames} frames"]
     if summary.num_short:
-        lines.append(
+        texts.append(
             f"warning: {summary.num_short} videos hold fewer frames than their header "
             "says; all that could be decoded were kept"
         )
     if summary.quarantined:
         count = len(summary.quarantined)
-        lines.append(f"{count} left out, listed in {out}/quarantine.csv:")
-        lines += [f"  {video_id}: {why}" for video_id, why in summary.quarantined[:10]]
+        texts.append(f"{count} left out, listed in {out}/quarantine.csv:")
+        texts += [f"  {video_id}: {why}" for video_id, why in summary.quarantined[:10]]
         if count > 10:
-            lines.append(f"  and {count - 10} more")
-    _lines(lines)
+            texts.append(f"  and {count - 10} more")
+    lines(texts)
 
 
 _METRICS = {
@@ -57,7 +57,7 @@ def _labels_of(measured):
 def metrics(measured, *, as_json: bool) -> None:
     """What `evaluate` measured."""
     if as_json:
-        _json(measured)
+        write_json(measured)
         return
     title = f"{measured['model']}, {measured['protocol']}, {measured['split']}"
     table = Table(title=f"{title}: {measured['num_videos']} videos")
@@ -70,13 +70,13 @@ def metrics(measured, *, as_json: bool) -> None:
             low, high = measured[f"{name}_low"], measured[f"{name}_high"]
             interval = f"{low:.3f} to {high:.3f}"
         table.add_row(label, f"{measured[name]:.3f}", interval)
-    _console().print(table)
+    console().print(table)
 
 
 def split_metrics(result, *, as_json: bool) -> None:
     """What `evaluate` measured on several splits, and the mean."""
     if as_json:
-        _json(result)
+        write_json(result)
         return
     splits, mean = result["splits"], result["mean"]
     table = Table(title=f"{mean['model']}, {mean['protocol']}")
@@ -87,31 +87,31 @@ def split_metrics(result, *, as_json: bool) -> None:
     for name, label in _labels_of(mean):
         values = [f"{measured[name]:.3f}" for measured in splits.values()]
         table.add_row(label, *values, f"{mean[name]:.3f}")
-    _console().print(table)
+    console().print(table)
 
 
 def predictions(answers, *, as_json: bool) -> None:
     """What `predict` answered, video by video."""
     if as_json:
-        _json(answers)
+        write_json(answers)
         return
     for answer in answers:
         if "error" in answer:
             sys.stderr.write(f"vidzoo predict: {answer['error']}\n")
             continue
-        _lines([answer["video"]])  # no table title: that would wrap a long path
+        lines([answer["video"]])  # no table title: that would wrap a long path
         table = Table()
         table.add_column("class")
         table.add_column("score", justify="right")
         for row in answer["top"]:
             table.add_row(row["class"], f"{row['score']:.3f}")
-        _console().print(table)
+        console().print(table)
 
 
 def demo_results(results, *, as_json: bool) -> None:
     """What the demo measured, and how long each step took."""
     if as_json:
-        _json(results)
+        write_json(results)
         return
     table = Table(title=f"motion shapes, {results['num_test']} test clips")
     for column in ("network", "labelled by", "top-1", "95 % interval", "expected"):
@@ -124,10 +124,10 @@ def demo_results(results, *, as_json: bool) -> None:
             f"{row['low']:.3f} to {row['high']:.3f}",
             f"{row['expected']}: {'yes' if row['passed'] else 'NO'}",
         )
-    _console().print(table)
+    console().print(table)
     answer = results["prediction"]
     best = answer["top"][0]
-    _lines(
+    lines(
         [
             f"{answer['video']}: {best['class']} ({best['score']:.2f}), by the "
             f"SavedModel {results['model']}",
@@ -139,15 +139,18 @@ def demo_results(results, *, as_json: bool) -> None:
     )
 
 
-def _json(value):
+def write_json(value):
+    """Prints a value as JSON."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
-def _lines(lines):
-    sys.stdout.write("\n".join(lines) + "\n")
+def lines(texts):
+    """Prints lines, however long."""
+    sys.stdout.write("\n".join(texts) + "\n")
 
 
-def _console():
+def console():
+    """Where tables are printed: as wide as the terminal, 120 elsewhere."""
     width = None if sys.stdout.isatty() else 120
     # No markup: file names may hold brackets.
     return Console(file=sys.stdout, width=width, markup=False, highlight=False)

@@ -26,7 +26,12 @@ from vidzoo.weights import convert, read
 from vidzoo.weights.presets import PRESETS
 
 _HEAD = "head"
+_SEED = "/seed_generator/"  # a dropout layer's random state
 _log = logging.getLogger("vidzoo")
+
+
+class UnknownNetworkError(WeightsError):
+    """A file that neither says nor tells by its names which network it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class WeightsFile:
         preprocess: arguments of `Preprocess` that the weights expect.
         arrays: `layer/variable` -> array.
         differences: the layers in which a TDN takes differences.
+        preset: the public weights that these are, by their names, or were made of
+            without training; None if they are neither.
     """
 
     path: Path
@@ -50,6 +57,7 @@ class WeightsFile:
     preprocess: Mapping = field(repr=False)
     arrays: Mapping = field(repr=False)
     differences: tuple[str, ...] = ()
+    preset: str | None = None
 
 
 def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
@@ -60,10 +68,10 @@ def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
 
     Raises:
         WeightsError: the file cannot be read, or it does not say (and its names do not
-            tell) which network it belongs to.
+            tell) which network it belongs to, an `UnknownNetworkError`.
     """
-    if path is None:
-        return None
+    if path is None or isinstance(path, WeightsFile):
+        return path
     if str(path) in PRESETS:
         preset = PRESETS[str(path)]
         raise WeightsError(
@@ -84,15 +92,49 @@ def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
                 variant=preset.variant,
                 preprocess=preset.preprocess,
                 arrays=converter.convert(arrays),
+                preset=preset.name,
             )
-    raise WeightsError(
+    raise UnknownNetworkError(
         f"{path}: cannot tell which network these {len(arrays)} arrays belong to "
         f"(first: {next(iter(arrays), 'none')}). Expected a file that vidzoo wrote, "
-        "or one of the public weights that docs/weights.md lists."
+        "or one of the public weights that docs/weights.md lists. If Keras wrote it "
+        "of one of vidzoo's networks, name that: "
+        "vidzoo convert FILE --model=NAME --out=FILE.npz."
     )
 
 
-def save_weights(path, model, *, network: str, backbone: str, variant: str) -> None:
+def open_by_layers(path, model, *, network: str, variant: str) -> WeightsFile:
+    """Reads what Keras itself wrote of a network: `.h5`, `.weights.h5` or `.keras`.
+
+    Such a file names no network and no preprocessing. The caller says which it is; its
+    preprocessing is taken to be that of `model`.
+
+    Args:
+        path: the file.
+        model: the network, whose layers' names and order of variables the file has.
+        network: its name in weights files.
+        variant: which of the networks of that name.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    numbered = {
+        f"layers/{layer.name}/vars/{i}": f"{layer.name}/{variable.name}"
+        for layer in model.layers
+        for i, variable in enumerate(layer.weights)
+    }
+    arrays = {
+        numbered.get(name, name): array
+        for name, array in read.read(path).items()
+        if _SEED not in name
+    }
+    settings = model.get_layer("preprocess").settings()
+    return WeightsFile(Path(path), network, network, variant, settings, arrays)
+
+
+def save_weights(
+    path, model, *, network: str, backbone: str, variant: str, preset: str | None = None
+) -> None:
     """Writes `model`'s weights as a `.npz` that `open_weights` reads; atomic.
 
     Args:
@@ -101,6 +143,7 @@ def save_weights(path, model, *, network: str, backbone: str, variant: str) -> N
         network: `"tsn"`, `"tdn"` or the backbone's name.
         backbone: a key of `vidzoo.models.backbones.BACKBONES`.
         variant: the backbone's.
+        preset: the public weights that they are, if they are.
     """
     header = {
         "network": network,
@@ -108,6 +151,7 @@ def save_weights(path, model, *, network: str, backbone: str, variant: str) -> N
         "variant": variant,
         "preprocess": model.get_layer("preprocess").settings(),
         "differences": _differences(model),
+        "preset": preset,
     }
     arrays = {name: np.asarray(v) for name, v in named_variables(model).items()}
     arrays[read.HEADER] = np.array(json.dumps(header))
@@ -221,6 +265,7 @@ def _own_file(path, arrays):
             preprocess=header["preprocess"],
             arrays=arrays,
             differences=tuple(header.get("differences", ())),
+            preset=header.get("preset"),
         )
         Preprocess(**weights_file.preprocess)  # checks it
         return weights_file

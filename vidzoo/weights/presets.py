@@ -7,6 +7,21 @@ from vidzoo.weights import preprocessing
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a network answers to the test pattern (`vidzoo.weights.pattern`).
+
+    Attributes:
+        label: the class with the largest logit.
+        logit: of that class.
+        norm: Euclidean, of all logits.
+    """
+
+    label: int
+    logit: float
+    norm: float
+
+
+@dataclass(frozen=True)
 class Preset:
     """One set of public weights.
 
@@ -23,8 +38,8 @@ class Preset:
         licence: as the origin states it.
         citation: whom to cite.
         scores: as the origin states them, with their protocol.
-        expected: a known answer: name of an ImageNet photo, its class, that logit; or
-            None.
+        expected: the answer that tells that they work as at the origin, computed there
+            or by a twin of the origin's network; None where none is known.
     """
 
     name: str
@@ -38,7 +53,7 @@ class Preset:
     licence: str
     citation: str
     scores: str
-    expected: tuple[str, int, float] | None = None
+    expected: Answer | None = None
 
 
 _TORCHVISION = {
@@ -95,7 +110,7 @@ _PRESETS = (
         licence="unrestricted use (BVLC)",
         citation="Szegedy et al., Going Deeper with Convolutions, CVPR 2015",
         scores=_IMAGENET.format(68.7, 88.9, "BVLC"),
-        expected=("n01440764_tench.JPEG", 0, 21.836),
+        expected=Answer(label=455, logit=8.6796, norm=88.2112),
     ),
     Preset(
         name="alexnet_bvlc",

@@ -14,20 +14,22 @@ from tests.vidzoo.weights.origins import (
 )
 from vidzoo import models
 from vidzoo.errors import WeightsError
-from vidzoo.weights import convert
+from vidzoo.weights import PRESETS, convert, pattern
 
 torch = pytest.importorskip("torch", reason="torch is not installed: no twins")
 functional = torch.nn.functional
 
 
 class Caffe:
-    """Layers of a Caffe network, which draw their blobs when first run."""
+    """Layers of a Caffe network, which draw their blobs unless they are given."""
 
-    def __init__(self):
+    def __init__(self, arrays=None):
         self.random = np.random.default_rng(0)
-        self.arrays = {}
+        self.given, self.arrays = arrays, {}
 
     def blob(self, name, *shape):
+        if self.given is not None:
+            return torch.from_numpy(self.given[name].reshape(shape))
         first = not self.arrays
         self.arrays[name] = drawn(self.random, name, shape, out_axis=0, first=first)
         return torch.from_numpy(self.arrays[name])
@@ -125,6 +127,44 @@ def c3d(net, x, num_classes, fc_size):
     return found | {"logits": net.dense("fc8-1", x, num_classes)}
 
 
+def googlenet(net, x, num_classes):
+    def unit(name, x, outputs, size, stride=1):
+        return net.conv(name, x, outputs, size, stride, size // 2).relu()
+
+    def module(name, x, one, three, five, projection):
+        name = f"inception_{name}/"
+        y = unit(f"{name}3x3_reduce", x, three[0], 1)
+        z = unit(f"{name}5x5_reduce", x, five[0], 1)
+        branches = [
+            unit(f"{name}1x1", x, one, 1),
+            unit(f"{name}3x3", y, three[1], 3),
+            unit(f"{name}5x5", z, five[1], 5),
+            unit(f"{name}pool_proj", max_pool(x, 3, 1, 1), projection, 1),
+        ]
+        return torch.cat(branches, 1)
+
+    found = {}
+    x = unit("conv1/7x7_s2", x, 64, 7, 2)
+    found["conv1_7x7_s2"] = x
+    x = found["pool1"] = max_pool(x)
+    x = unit("conv2/3x3_reduce", lrn(x), 64, 1)
+    x = found["conv2_3x3"] = unit("conv2/3x3", x, 192, 3)
+    x = module("3a", max_pool(lrn(x)), 64, (96, 128), (16, 32), 32)
+    x = module("3b", x, 128, (128, 192), (32, 96), 64)
+    found["inception_3b_output"] = x
+    x = module("4a", max_pool(x), 192, (96, 208), (16, 48), 64)
+    x = module("4b", x, 160, (112, 224), (24, 64), 64)
+    x = module("4c", x, 128, (128, 256), (24, 64), 64)
+    x = module("4d", x, 112, (144, 288), (32, 64), 64)
+    x = module("4e", x, 256, (160, 320), (32, 128), 128)
+    found["inception_4e_output"] = x
+    x = module("5a", max_pool(x), 256, (160, 320), (32, 128), 128)
+    x = module("5b", x, 384, (192, 384), (48, 128), 128)
+    found["inception_5b_output"] = x
+    logits = net.dense("loss3/classifier", x.mean((2, 3)), num_classes)
+    return found | {"logits": logits}
+
+
 def bn_inception(net, x, num_classes):
     def unit(name, x, outputs, size, stride=1):
         x = net.conv(name, x, outputs, size, stride, size // 2)
@@ -183,14 +223,17 @@ CASES = {
     "vgg16": (vgg_16, (2, 64, 96, 3), (103.939, 116.779, 123.68), (7, 64)),
     "c3d": (c3d, (1, 16, 48, 80, 3), (90, 98, 102), (7, 64)),
     "bn_inception": (bn_inception, (2, 64, 96, 3), (104, 117, 123), (7,)),
+    "googlenet": (googlenet, (2, 64, 96, 3), (104, 117, 123), (7,)),
 }
 BUILDERS = {
     "alexnet": models.AlexNet,
     "vgg16": models.VGG16,
     "c3d": models.C3D,
     "bn_inception": models.BNInception,
+    "googlenet": models.GoogLeNet,
 }
 NUM_BLOBS = {"alexnet": 16, "vgg16": 32, "c3d": 22, "bn_inception": 69 * 6 + 2}
+NUM_BLOBS |= {"googlenet": 116}
 
 
 def build(name, weights):
@@ -263,3 +306,17 @@ def test_bn_inception_enters_a_tsn(tmp_path):
     blob = arrays["inception_4c/3x3_bn/blob3"]
     np.testing.assert_array_equal(found, blob[0])
     assert math.prod(blob.shape) == 160
+
+
+def test_the_expected_answer_is_the_origins(shared_data):
+    """What the preset says of the test pattern, from Caffe's network in PyTorch."""
+    preset = PRESETS["googlenet_bvlc"]
+    with np.load(shared_data / "weights/bvlc_googlenet_oihw.npz") as data:
+        net = Caffe(dict(data))
+    image = pattern.draw((224, 224, 3))[None]
+    with torch.no_grad():
+        found = googlenet(net, caffe_input(image, (104, 117, 123)), 1000)
+    logits = found["logits"].numpy()[0]
+    assert logits.argmax() == preset.expected.label
+    assert logits.max() == pytest.approx(preset.expected.logit, rel=2e-5)
+    assert np.linalg.norm(logits) == pytest.approx(preset.expected.norm, rel=2e-5)

@@ -1,0 +1,82 @@
+"""The catalogue's numbers, counted anew; the origins' where they state some."""
+
+import math
+
+import keras
+import pytest
+from keras import layers
+
+from vidzoo import models
+from vidzoo.models import backbones
+from vidzoo.models.catalogue import NETWORKS
+from vidzoo.models.flops import multiply_adds
+from vidzoo.weights import PRESETS
+
+# torchvision's table of models, in 1e9 multiply-adds, for the same inputs.
+TORCHVISION = {
+    "alexnet_torchvision": 0.71,
+    "resnet18": 1.81,
+    "resnet34": 3.66,
+    "resnet50": 4.09,
+    "resnet101": 7.8,
+    "resnet152": 11.51,
+    "resnet3d": 40.7,
+    "vgg16": 15.47,
+}
+
+
+def test_every_network_is_listed():
+    builders = {network.builder for network in NETWORKS.values()}
+    assert builders == set(models.__all__)
+    assert set(backbones.BACKBONES) - {"tiny"} <= set(NETWORKS)
+    for name, backbone in backbones.BACKBONES.items():
+        if name in NETWORKS:
+            network = NETWORKS[name]
+            assert (network.network, network.variant) == (
+                backbone.name,
+                backbone.variant,
+            )
+
+
+def test_every_preset_has_its_network():
+    sizes = {(n.network, n.variant): n.num_parameters for n in NETWORKS.values()}
+    for preset in PRESETS.values():
+        assert preset.num_parameters == sizes[preset.network, preset.variant]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_numbers_are_the_networks(name):
+    network = NETWORKS[name]
+    model = network.build()
+    assert model.input.shape[1:] == network.shape
+    logits = model.output["logits"] if isinstance(model.output, dict) else model.output
+    assert logits.shape == (None, network.num_classes)
+    variables = model.trainable_variables
+    assert sum(math.prod(v.shape) for v in variables) == network.num_parameters
+    assert multiply_adds(model) == network.multiply_adds
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvision_counts_as_many(name):
+    found = NETWORKS[name].multiply_adds / 1e9
+    assert found == pytest.approx(TORCHVISION[name], abs=0.006)
+
+
+def test_by_hand():
+    """8x6 pixels: a 3x3 convolution, a grouped one in two, a layer used twice."""
+    image = keras.Input((8, 6, 4))
+    x = layers.Conv2D(10, 3, padding="same", use_bias=False)(image)
+    x = layers.Conv2D(6, 1, strides=2, groups=2)(x)
+    twice = layers.Dense(6)
+    model = keras.Model(image, twice(twice(layers.BatchNormalization()(x))))
+    by_hand = 48 * 10 * (9 * 4) + 12 * 6 * 5 + 2 * 12 * 6 * 6
+    assert multiply_adds(model) == by_hand
+
+
+def test_a_backbone_counts_for_every_snippet():
+    settings = {"backbone": "tiny", "frame_shape": (32, 32, 3)}
+    counts = [multiply_adds(models.TSN(7, num_segments=t, **settings)) for t in (1, 4)]
+    assert counts[1] == 4 * counts[0]
+    image, both = counts[0], multiply_adds(models.TDN(7, num_segments=4, **settings))
+    assert both == 7 * image  # four images and three differences

@@ -1,0 +1,36 @@
+"""How much work a network does, counted rather than timed."""
+
+import math
+
+import keras
+from keras import layers
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds of one clip, of convolutions and dense layers alone.
+
+    This is what torchvision and mmaction2 list as a network's FLOPs. A layer counts as
+    often as it is applied: a backbone once for every snippet.
+
+    Args:
+        model: a functional model of one input whose shape is known but for the batch.
+    """
+    counts = []
+
+    def call(layer, *inputs, **options):
+        outputs = layer(*inputs, **options)
+        if isinstance(layer, (layers.Conv2D, layers.Conv3D)):
+            # Each output value sums over a kernel's window and its input channels.
+            counts.append(math.prod(outputs.shape) * math.prod(layer.kernel.shape[:-1]))
+        elif isinstance(layer, layers.Dense):
+            counts.append(math.prod(outputs.shape) * layer.kernel.shape[0])
+        return outputs
+
+    # Networks fold snippets into the batch, whose size is therefore made known.
+    keras.models.clone_model(
+        model,
+        input_tensors=keras.Input(batch_shape=(1, *model.input.shape[1:])),
+        clone_function=lambda layer: layer,
+        call_function=call,
+    )
+    return sum(counts)

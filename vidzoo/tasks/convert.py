@@ -1,0 +1,64 @@
+"""`vidzoo convert FILE --model=NAME --out=OUT`: weights written anew."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from vidzoo.atomic import replacing
+from vidzoo.errors import UsageError, WeightsError
+from vidzoo.tasks import known_network
+from vidzoo.tasks.verify import describe
+from vidzoo.weights import save_weights
+
+# What OUT's name may end in, the longest first.
+SUFFIXES = (".weights.h5", ".keras", ".npz")
+
+
+def run(file, out, *, model: str) -> dict:
+    """Reads weights of any format that vidzoo knows and writes them anew; atomic.
+
+    Args:
+        file: a weights file, or a preset's name.
+        out: the file to write. A `.npz` is vidzoo's own, which names its network and
+            preprocessing; a `.weights.h5` or `.keras` is Keras's.
+        model: a key of `vidzoo.models.catalogue.NETWORKS`: the network of the weights.
+
+    Returns:
+        What was written, JSON-ready.
+
+    Raises:
+        UsageError: there is no such network, or `out` ends in something else.
+        WeightsError: the file is damaged or of another network or variant, or `out`
+            exists.
+    """
+    network = known_network.find(model)
+    out = Path(out)
+    suffix = next((suffix for suffix in SUFFIXES if out.name.endswith(suffix)), None)
+    if suffix is None:
+        raise UsageError(f"--out={out}: end it in one of {', '.join(SUFFIXES)}.")
+    if out.exists():
+        raise WeightsError(f"{out}: is there already. Choose another --out.")
+    if not out.parent.is_dir():
+        raise WeightsError(f"{out}: there is no folder {out.parent}. Make it first.")
+    built, weights_file = known_network.open_and_build(file, network)
+    if suffix == ".npz":
+        save_weights(
+            out,
+            built,
+            network=weights_file.network,
+            backbone=weights_file.backbone,
+            variant=weights_file.variant,
+            preset=weights_file.preset,
+        )
+    else:
+        _save_as_keras_does(built, out, suffix)
+    return describe(built, weights_file) | {"out": str(out)}
+
+
+def _save_as_keras_does(model, out, suffix):
+    """Keras chooses the format by the name, and writes no file atomically."""
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+        file = Path(folder, f"weights{suffix}")
+        (model.save if suffix == ".keras" else model.save_weights)(file)
+        with file.open("rb") as source, replacing(out) as target:
+            shutil.copyfileobj(source, target)
