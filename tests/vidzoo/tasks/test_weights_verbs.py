@@ -1,0 +1,200 @@
+"""The verbs models, convert and verify, as a user meets them."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.vidzoo.weights.origins import drawn
+from vidzoo import cli, models
+from vidzoo.weights import PRESETS, load, open_weights, pattern, save_weights
+
+GOOGLENET = "weights/bvlc_googlenet_oihw.npz"
+
+
+@pytest.fixture
+def vidzoo(capfd):
+    """Runs a verb in this process: `(exit code, stdout, stderr)`."""
+
+    def run(*arguments):
+        code = cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
+        return code, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A ResNet-18 of five classes, as vidzoo writes it."""
+    keras.utils.set_random_seed(0)
+    model = models.ResNet18(5)
+    path = tmp_path_factory.mktemp("small") / "resnet18.npz"
+    names = {"network": "resnet18", "backbone": "resnet18", "variant": "v1.5"}
+    save_weights(path, model, **names)
+    return path
+
+
+# models
+
+
+def test_models_lists_networks_and_presets(vidzoo):
+    code, out, err = vidzoo("models")
+    assert (code, err) == (0, "")
+    for text in ("resnet50 ", "25.56", "4.09", "vgg16_keras", "CC BY-NC", "TSN and"):
+        assert text in out, text
+
+
+def test_models_as_json(vidzoo):
+    code, out, _ = vidzoo("models", "--json")
+    listed = {network["name"]: network for network in json.loads(out)}
+    assert code == 0
+    assert listed["googlenet"]["multiply_adds"] == 1_582_671_872
+    preset = listed["googlenet"]["presets"][0]
+    assert preset["expected"]["label"] == 455
+    assert set(PRESETS) == {
+        preset["name"] for network in listed.values() for preset in network["presets"]
+    }
+
+
+# verify
+
+
+def test_real_weights_answer_as_expected(vidzoo, shared_data):
+    code, out, err = vidzoo("verify", shared_data / GOOGLENET, "--model=googlenet")
+    assert (code, err) == (0, "")
+    assert "6,998,552 values" in out and "mean 104 117 123" in out
+    assert "class 455, logit 8.6796, norm of all 88.2112, as expected" in out
+
+
+@pytest.mark.parametrize("change", ["flipped", "last-digit"])
+def test_changed_weights_fail(change, vidzoo, shared_data, tmp_path):
+    """Loaded without a word, by name and shape; the answer tells."""
+    with np.load(shared_data / GOOGLENET) as data:
+        arrays = dict(data)
+    if change == "flipped":
+        first = "conv1/7x7_s2/weights"
+        arrays[first] = arrays[first][:, ::-1]
+    else:
+        arrays["loss3/classifier/biases"][455] += 0.002
+    np.savez(tmp_path / "changed.npz", **arrays)
+    code, out, _ = vidzoo("verify", tmp_path / "changed.npz", "--model=googlenet")
+    assert code == 1
+    assert "EXPECTED class 455, logit 8.6796" in out and "googlenet_bvlc" in out
+
+
+def test_own_weights_have_no_known_answer(vidzoo, small):
+    code, out, _ = vidzoo("verify", small, "--model=resnet18", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["passed"]
+    assert found["expected"] is None and found["answer"] is None
+    assert found["outputs"] == {"logits": 5}
+    assert found["num_arrays"] == 20 * 5 + 2
+
+
+@pytest.mark.parametrize("arguments", [{}, {"difference_merge": "gate"}])
+def test_a_run_is_built_as_its_weights_say(arguments, vidzoo, tmp_path):
+    layers = ("input", "conv1", "conv2")
+    model = models.TDN(
+        4,
+        num_segments=2,
+        backbone="googlenet",
+        frame_shape=(64, 64, 3),
+        difference_layers=layers,
+        **arguments,
+    )
+    names = {"network": "tdn", "backbone": "googlenet", "variant": "bvlc"}
+    save_weights(tmp_path / "weights.npz", model, **names)
+    code, out, err = vidzoo("verify", tmp_path / "weights.npz", "--model=tdn")
+    assert (code, err) == (0, "")
+    assert "tdn on googlenet bvlc, 4 classes, 4 image, 4 difference" in out
+
+
+def test_v1_is_not_v1_5(vidzoo, tmp_path):
+    """Same shapes: the refusal names both variants."""
+    keras.utils.set_random_seed(0)
+    model = models.ResNet50(5, variant="v1", image_shape=(64, 64, 3))
+    names = {"network": "resnet50", "backbone": "resnet50", "variant": "v1"}
+    save_weights(tmp_path / "v1.npz", model, **names)
+    with pytest.raises(cli.VidzooError, match="holds resnet50 v1, .* resnet50 v1.5;"):
+        models.ResNet50(5, weights=tmp_path / "v1.npz")
+    code, out, err = vidzoo("verify", tmp_path / "v1.npz", "--model=resnet50")
+    assert (code, out) == (1, "")
+    assert "v1" in err and "v1.5" in err and err.count("\n") == 1
+
+
+def test_unhappy_paths_of_verify(vidzoo, small, tmp_path):
+    for file, model, code, text in (
+        (small, "resnet81", 2, "Did you mean resnet18?"),
+        (small, "resnet34", 1, "holds weights of resnet18, not of resnet34"),
+        (tmp_path / "none.pth", "resnet18", 1, "no such weights file"),
+    ):
+        found, out, err = vidzoo("verify", file, f"--model={model}")
+        assert (found, out) == (code, ""), err
+        assert text in err and err.count("\n") == 1
+
+
+def test_foreign_names_are_listed_on_both_sides(vidzoo, tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {"conv_1/kernel": drawn(random, "conv", (7, 7, 3, 64), out_axis=3)}
+    np.savez(tmp_path / "odd.npz", **arrays)
+    code, _, err = vidzoo("verify", tmp_path / "odd.npz", "--model=resnet18")
+    assert code == 1
+    assert "In the file only: conv_1/kernel (7, 7, 3, 64)." in err
+    assert "In the model only: conv1/kernel" in err
+    assert "conv1/kernel may be conv_1/kernel" in err
+
+
+# convert
+
+
+def test_converted_weights_answer_the_same(vidzoo, shared_data, tmp_path):
+    source, image = shared_data / GOOGLENET, pattern.draw((224, 224, 3))[None]
+    expected = np.asarray(models.GoogLeNet(weights=source)(image))
+    for suffix in ("npz", "weights.h5", "keras"):
+        out_file = tmp_path / f"g.{suffix}"
+        arguments = ("--model=googlenet", f"--out={out_file}")
+        code, out, err = vidzoo("convert", source, *arguments)
+        assert (code, err) == (0, ""), err
+        assert f"{out_file}: googlenet bvlc, 1000 classes" in out
+        if suffix == "npz":
+            assert open_weights(out_file).preset == "googlenet_bvlc"
+            model = models.GoogLeNet(weights=out_file)
+        elif suffix == "keras":
+            model = keras.saving.load_model(out_file)
+        else:
+            model = models.GoogLeNet()
+            model.load_weights(out_file)
+        assert np.asarray(model(image)).tobytes() == expected.tobytes()
+        # And what Keras wrote comes back, once it is said of which network it is.
+        again = tmp_path / f"again-{suffix}.npz"
+        code, *_ = vidzoo("convert", out_file, "--model=googlenet", f"--out={again}")
+        assert code == 0
+        for name, array in open_weights(again).arrays.items():
+            ours = load.named_variables(model)[name]
+            np.testing.assert_array_equal(array, ours, err_msg=name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        f"{stem}.{suffix}"
+        for stem, suffix in (
+            *(("g", suffix) for suffix in ("npz", "weights.h5", "keras")),
+            *((f"again-{s}", "npz") for s in ("npz", "weights.h5", "keras")),
+        )
+    )
+    code, out, _ = vidzoo("verify", tmp_path / "g.npz", "--model=googlenet")
+    assert code == 0 and "as expected" in out
+
+
+def test_unhappy_paths_of_convert(vidzoo, small, tmp_path):
+    there = tmp_path / "there.npz"
+    there.write_bytes(b"mine")
+    for arguments, code, text in (
+        (("--model=resnet18", f"--out={tmp_path / 'x.pth'}"), 2, "end it in one of"),
+        (("--model=resnet18", f"--out={there}"), 1, "is there already"),
+        (("--model=resnet18", f"--out={tmp_path / 'no' / 'x.npz'}"), 1, "no folder"),
+        (("--model=resnet", f"--out={tmp_path / 'x.npz'}"), 2, "no model 'resnet'"),
+    ):
+        found, out, err = vidzoo("convert", small, *arguments)
+        assert (found, out) == (code, ""), err
+        assert text in err and err.count("\n") == 1
+    assert there.read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["there.npz"]
