@@ -3,11 +3,13 @@
 `conv1/weights` is ours `conv1/kernel`, (out, in, height, width) there; `fc8` is our
 head. A convolution in two groups, (out, in / 2, ...), becomes two of half the filters.
 fc6 reads a flattened map, channels first there. bvlc_reference_caffenet has the same
-names and shapes and pools before it normalises: nothing in its arrays tells.
+names and shapes and pools before it normalises: its arrays do not tell, the order of
+layers in its `.caffemodel` does.
 """
 
 import numpy as np
 
+from vidzoo.arrays import UnreadableError
 from vidzoo.weights.convert.converter import from_caffe, taken
 from vidzoo.weights.presets import PRESETS
 
@@ -21,7 +23,19 @@ def recognises(names) -> bool:
 
 
 def convert(arrays: dict) -> dict:
-    """Renames, transposes, splits groups: Caffe's arrays by name to ours by name."""
+    """Renames, transposes, splits groups: Caffe's arrays by name to ours by name.
+
+    Raises:
+        UnreadableError: they are CaffeNet's.
+    """
+    layers = getattr(arrays, "layers", ())
+    if {"norm1", "pool1"} <= set(layers) and layers.index("pool1") < layers.index(
+        "norm1"
+    ):
+        raise UnreadableError(
+            "CaffeNet's (bvlc_reference_caffenet), which pools before it normalises; "
+            "bvlc_alexnet's were expected, whose names and shapes are the same"
+        )
     num_channels = len(arrays["conv5/weights"])
     converted = {}
     for name, blob in taken(arrays):

@@ -26,12 +26,18 @@ _MAX_FIELDS = 1_000_000
 _MAX_BLOBS = 20_000
 
 
+class Blobs(dict):
+    """Blobs by name; `layers` names all layers in order, those without blobs too."""
+
+    layers: tuple[str, ...] = ()
+
+
 def recognises(head: bytes) -> bool:
     """Whether a file may begin with a network's name or one of its layers."""
     return head[:1] in (b"\x0a", b"\x12") or head[:2] == b"\xa2\x06"
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
+def read(path: Path) -> Blobs:
     """Reads all blobs.
 
     Raises:
@@ -39,10 +45,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """
     with path.open("rb") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            blobs = _blobs(data)
+            blobs, layers = _blobs(data)
             size = len(data)
         check_declared((blob.nbytes() for blob in blobs.values()), size)
-        return {name: blob.read(file) for name, blob in blobs.items()}
+        found = Blobs((name, blob.read(file)) for name, blob in blobs.items())
+        found.layers = layers
+        return found
 
 
 class _Blob:
@@ -71,13 +79,12 @@ class _Blob:
 
 
 def _blobs(data):
-    blobs, num_layers = {}, 0
+    blobs, layers = {}, []
     for number, wire, start, end in _fields(data, 0, len(data)):
         if number not in _NET_FIELDS:
             raise UnreadableError(f"not a Caffe network: its field {number} is unknown")
         if number not in _LAYERS or wire != _BYTES:
             continue
-        num_layers += 1
         name, kind, found = "", None, []
         for field, form, here, behind in _fields(data, start, end):
             if field == _LAYERS[number][0] and form == _BYTES:
@@ -86,6 +93,7 @@ def _blobs(data):
                 kind = here if form == _VARINT else data[here : min(behind, here + 64)]
             elif field == _LAYERS[number][2] and form == _BYTES:
                 found.append((here, behind))
+        layers.append(name)
         for i, (here, behind) in enumerate(found):
             blob_name = f"{name}/{_BLOBS[i] if i < len(_BLOBS) else f'blob{i}'}"
             if blob_name in blobs:
@@ -93,9 +101,9 @@ def _blobs(data):
             if len(blobs) == _MAX_BLOBS:
                 raise UnreadableError(f"it has more than {_MAX_BLOBS} blobs")
             blobs[blob_name] = _blob(data, here, behind, blob_name, kind, i)
-    if not num_layers:
+    if not layers:
         raise UnreadableError("not a Caffe network: it has no layer")
-    return blobs
+    return blobs, tuple(layers)
 
 
 def _blob(data, start, end, name, kind, index):
