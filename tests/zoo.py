@@ -90,11 +90,20 @@ ZOO = (
         (2, 16, 32, 32, 3),
         (2, 7),
     ),
-    Entry(
-        "ResNet3D",
-        partial(models.ResNet3D, 7, num_frames=8, frame_shape=(32, 32, 3)),
-        (2, 8, 32, 32, 3),
-        (2, 7),
+    *(
+        Entry(
+            f"ResNet3D-{variant}",
+            partial(
+                models.ResNet3D,
+                7,
+                variant=variant,
+                num_frames=8,
+                frame_shape=(32, 32, 3),
+            ),
+            (2, 8, 32, 32, 3),
+            (2, 7),
+        )
+        for variant in ("torchvision", "actionflownet")
     ),
     *(
         Entry(

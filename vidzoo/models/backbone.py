@@ -19,6 +19,7 @@ class Backbone:
             5.3.2) therefore mean the same for all backbones.
         hidden: layers that the network has between its last stage and its `head`, and
             that a network on this backbone has not.
+        first_convolution: the layer that reads the preprocessed pixels.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Backbone:
     preprocess: Mapping
     stages: Mapping[str, Callable]
     hidden: tuple[str, ...] = ()
+    first_convolution: str = "conv1"
 
     def without_hidden(self, weights_file):
         """Weights of this network, without its hidden layers'; any other as they are.

@@ -147,4 +147,10 @@ def _max_pool(x, name):
     return layers.MaxPooling2D(3, 1, padding="same", name=name)(x)
 
 
-BN_INCEPTION = Backbone("bn_inception", VARIANT, preprocessing.CAFFE, stages())
+BN_INCEPTION = Backbone(
+    "bn_inception",
+    VARIANT,
+    preprocessing.CAFFE,
+    stages(),
+    first_convolution="conv1_7x7_s2",
+)

@@ -146,6 +146,17 @@ _NETWORKS = (
         multiply_adds=40_696_553_472,
     ),
     Network(
+        name="resnet3d_actionflownet",
+        builder="ResNet3D",
+        network="resnet3d",
+        variant="actionflownet",
+        shape=(16, 224, 224, 3),
+        num_classes=400,
+        num_parameters=33_371_472,
+        multiply_adds=44_945_055_744,
+        arguments={"variant": "actionflownet"},
+    ),
+    Network(
         name="tdn",
         builder="TDN",
         network="tdn",

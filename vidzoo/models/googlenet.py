@@ -118,4 +118,10 @@ def ceil_max_pool(x, name):
     return layers.MaxPooling2D(3, 2, name=name)(x)
 
 
-GOOGLENET = Backbone("googlenet", VARIANT, preprocessing.CAFFE, stages())
+GOOGLENET = Backbone(
+    "googlenet",
+    VARIANT,
+    preprocessing.CAFFE,
+    stages(),
+    first_convolution="conv1_7x7_s2",
+)

@@ -1,9 +1,15 @@
-"""3D-ResNet-18: a residual network over space and time, to action logits.
+"""3D-ResNet-18: a residual network over space and time, in two variants.
 
-Source: Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions", R3D, as
-torchvision's r3d_18 has it: a 7x7x3 convolution that halves space alone and no pooling
-behind it; the stages res3, res4 and res5 halve space and time.
+Both start with a 7x7x3 convolution that halves space alone; their stages res3, res4
+and res5 halve space and time; they have the same parameters. `"torchvision"` is Tran
+et al. 2018, "A Closer Look at Spatiotemporal Convolutions", R3D, as torchvision's
+r3d_18 has it: no pooling behind the first convolution, 112 pixels. `"actionflownet"` is
+the encoder of the dissertation's chapter 4 (section 4.3.1): a max-pool there, in space
+alone, and 224 pixels. So the one's weights fit the other by shape and are no more than
+an initialisation, `vidzoo.weights.initialize.actionflownet_encoder_from_r3d18`.
 """
+
+from functools import partial
 
 import keras
 from keras import layers
@@ -11,7 +17,9 @@ from keras import layers
 from vidzoo.layers import Preprocess
 from vidzoo.weights import load, preprocessing
 
-VARIANTS = ("torchvision",)
+# variant: side of its frames
+_SIZES = {"torchvision": 112, "actionflownet": 224}
+VARIANTS = tuple(_SIZES)
 # stage: filters, strides of its first block
 _STAGES = {"res2": (64, 1), "res3": (128, 2), "res4": (256, 2), "res5": (512, 2)}
 _BLOCKS = 2
@@ -22,7 +30,7 @@ def ResNet3D(
     *,
     variant: str = "torchvision",
     num_frames: int = 16,
-    frame_shape: tuple[int, int, int] = (112, 112, 3),
+    frame_shape: tuple[int, int, int] | None = None,
     weights: str | None = None,
     name: str = "resnet3d",
 ) -> keras.Model:
@@ -30,9 +38,11 @@ def ResNet3D(
 
     Args:
         num_classes: K.
-        variant: `"torchvision"`; weights fit their own variant only.
+        variant: `"torchvision"`, or `"actionflownet"`, the encoder of ActionFlowNet
+            with a linear classifier; weights fit their own variant only.
         num_frames: T consecutive frames, any number.
-        frame_shape: `(H, W, 3)`, any size.
+        frame_shape: `(H, W, 3)`, any size; None for the variant's own: 112 or 224
+            pixels.
         weights: None, or the path of a weights file of this network.
         name: the model's name.
 
@@ -49,9 +59,10 @@ def ResNet3D(
     settings = load.preprocess_settings(
         weights_file, preprocessing.TORCHVISION_KINETICS
     )
-    clip = keras.Input((num_frames, *frame_shape), name="clip")
+    size = _SIZES[variant]
+    clip = keras.Input((num_frames, *(frame_shape or (size, size, 3))), name="clip")
     x = Preprocess(**settings, name="preprocess")(clip)
-    for stage in stages().values():
+    for stage in stages(variant).values():
         x = stage(x)
     x = layers.GlobalAveragePooling3D(name="pool")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
@@ -61,21 +72,26 @@ def ResNet3D(
     return model
 
 
-def stages() -> dict:
+def stages(variant: str = "torchvision") -> dict:
     """The five stages, as functions of a tensor `(N, T, H, W, C)` and a name prefix.
 
-    Sizes for 16 frames of 112 pixels: 16x56x56x64 twice, 8x28x28x128, 4x14x14x256,
-    2x7x7x512.
+    Sizes for 16 frames of the variant's own 112 or 224 pixels: 16x56x56x64 twice,
+    8x28x28x128, 4x14x14x256, 2x7x7x512.
     """
-    return {"conv1": _stem} | {
+    return {"conv1": partial(_stem, variant=variant)} | {
         name: _stage(name, filters, strides)
         for name, (filters, strides) in _STAGES.items()
     }
 
 
-def _stem(x, prefix=""):
+def _stem(x, prefix="", *, variant):
     x = _conv_bn(x, 64, (3, 7, 7), (1, 2, 2), f"{prefix}conv1")
-    return layers.ReLU(name=f"{prefix}conv1_relu")(x)
+    x = layers.ReLU(name=f"{prefix}conv1_relu")(x)
+    if variant == "torchvision":
+        return x
+    # Zeros serve as padding, since every value is positive after the ReLU.
+    x = layers.ZeroPadding3D((0, 1, 1), name=f"{prefix}pool1_pad")(x)
+    return layers.MaxPooling3D((1, 3, 3), (1, 2, 2), name=f"{prefix}pool1")(x)
 
 
 def _stage(name, filters, strides):

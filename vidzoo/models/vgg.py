@@ -92,4 +92,5 @@ VGG_16 = Backbone(
     preprocessing.CAFFE_PRECISE,
     stages(),
     hidden=fully_connected.LAYERS,
+    first_convolution="conv1_1",
 )

@@ -27,6 +27,14 @@ from vidzoo.weights.presets import PRESETS
 
 _HEAD = "head"
 _SEED = "/seed_generator/"  # a dropout layer's random state
+# (network, variant, variant of the model) -> what makes the one from the other
+_INITIALISATIONS = {
+    (
+        "resnet3d",
+        "torchvision",
+        "actionflownet",
+    ): "vidzoo.weights.initialize.actionflownet_encoder_from_r3d18"
+}
 _log = logging.getLogger("vidzoo")
 
 
@@ -45,9 +53,12 @@ class WeightsFile:
         variant: the backbone's variant, e.g. `"v1.5"`.
         preprocess: arguments of `Preprocess` that the weights expect.
         arrays: `layer/variable` -> array.
-        differences: the layers in which a TDN takes differences.
+        differences: the layers in which a TDN takes differences; None for an
+            initialisation, which fits a TDN with any.
         preset: the public weights that these are, by their names, or were made of
             without training; None if they are neither.
+        left_out: classifiers left out on purpose: layer -> number of its classes. A
+            model keeps its own fresh ones.
     """
 
     path: Path
@@ -56,15 +67,17 @@ class WeightsFile:
     variant: str
     preprocess: Mapping = field(repr=False)
     arrays: Mapping = field(repr=False)
-    differences: tuple[str, ...] = ()
+    differences: tuple[str, ...] | None = ()
     preset: str | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
+def open_weights(path: str | os.PathLike | WeightsFile | None) -> WeightsFile | None:
     """Reads a weights file: vidzoo's own, or one that a converter knows by its names.
 
     Args:
-        path: a file of any format that `vidzoo.weights.read` knows.
+        path: a file of any format that `vidzoo.weights.read` knows; None, or weights
+            already read (`vidzoo.weights.initialize`), come back as they are.
 
     Raises:
         WeightsError: the file cannot be read, or it does not say (and its names do not
@@ -192,7 +205,7 @@ def assign_network(model, weights_file: WeightsFile, network: str, variant: str)
             f"not of {network}. Build that network, or give other weights."
         )
     _check_variant(weights_file, variant)
-    _assign(model, weights_file.arrays, weights_file.path)
+    _assign_own(model, weights_file)
 
 
 def assign_subnetworks(
@@ -218,7 +231,9 @@ def assign_subnetworks(
             f"{weights_file.backbone}, but the model is built on {backbone}."
         )
     _check_variant(weights_file, variant)
-    if weights_file.network == network:
+    if weights_file.network == network and weights_file.differences is None:
+        _assign_own(model, weights_file, _outside(model, subnetworks))
+    elif weights_file.network == network:
         if list(weights_file.differences) != _differences(model):
             raise WeightsError(
                 f"{weights_file.path}: its differences are "
@@ -226,7 +241,7 @@ def assign_subnetworks(
                 f"{', '.join(_differences(model))}. Build it with the same "
                 "`difference_layers`."
             )
-        _assign(model, weights_file.arrays, weights_file.path)
+        _assign_own(model, weights_file)
     elif weights_file.network == backbone:
         arrays = {
             f"{subnetwork}_{name}": array
@@ -234,12 +249,8 @@ def assign_subnetworks(
             for name, array in weights_file.arrays.items()
             if not name.startswith(f"{_HEAD}/")
         }
-        fresh = {
-            layer.name
-            for layer in model.layers
-            if layer.name.endswith(f"_{_HEAD}")
-            or layer.name.partition("_")[0] not in subnetworks
-        }
+        heads = {x.name for x in model.layers if x.name.endswith(f"_{_HEAD}")}
+        fresh = heads | _outside(model, subnetworks)
         _assign(model, arrays, weights_file.path, fresh_layers=fresh)
         _log.info(
             "%s: %s for %s; the classifier starts afresh.",
@@ -251,6 +262,26 @@ def assign_subnetworks(
         raise WeightsError(
             f"{weights_file.path}: holds weights of {weights_file.network}, "
             f"not of {network} or of its backbone {backbone}."
+        )
+
+
+def _outside(model, subnetworks):
+    """Layers that belong to no subnetwork, such as a TDN's merges."""
+    return {x.name for x in model.layers if x.name.partition("_")[0] not in subnetworks}
+
+
+def _assign_own(model, weights_file, fresh_layers=frozenset()):
+    """Sets all but the fresh layers and the classifiers that were left out."""
+    fresh = {*fresh_layers, *weights_file.left_out}
+    _assign(model, weights_file.arrays, weights_file.path, fresh_layers=fresh)
+    for head, num_classes in weights_file.left_out.items():
+        _log.info(
+            "%s: the classifier %s of %d classes is left out; the model's, of %d, "
+            "starts afresh.",
+            weights_file.path,
+            head,
+            num_classes,
+            model.get_layer(head).kernel.shape[-1],
         )
 
 
@@ -275,10 +306,14 @@ def _own_file(path, arrays):
 
 def _check_variant(weights_file, variant):
     if weights_file.variant != variant:
+        function = _INITIALISATIONS.get(
+            (weights_file.network, weights_file.variant, variant)
+        )
         raise WeightsError(
             f"{weights_file.path}: holds {weights_file.backbone} "
             f"{weights_file.variant}, but this network is {weights_file.backbone} "
             f"{variant}; the shapes may fit, the answers would be wrong."
+            + (f" To start a training from them: {function}." if function else "")
         )
 
 

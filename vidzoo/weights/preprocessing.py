@@ -1,5 +1,7 @@
 """What public weights expect of pixels: arguments of `vidzoo.layers.Preprocess`."""
 
+from collections.abc import Mapping
+
 # torchvision's: RGB in 0..1, then ImageNet's mean and standard deviation.
 TORCHVISION = {
     "channel_order": "rgb",
@@ -42,3 +44,46 @@ I3D = {
         "std": (1.0, 1.0),
     },
 }
+# What 8-bit flow images hold where nothing moves: 127.5, rounded.
+ZERO_FLOW = 128
+
+
+def flow(rgb: Mapping) -> dict:
+    """What a flow network expects that starts from weights for RGB: `(x, y)` images.
+
+    Zero flow, 128, becomes 0. Both components are divided by the mean of the three
+    colours' standard deviations, and none is swapped for weights that want blue first.
+    Source: TSN (Wang et al. 2016), whose Caffe networks subtract 128 from flow and
+    whose PyTorch code averages the deviations (it subtracts 127.5 for torchvision's
+    weights; ours is 128 for all).
+
+    Args:
+        rgb: arguments of `Preprocess` that the weights for RGB expect.
+    """
+    std = sum(rgb["std"]) / len(rgb["std"])
+    return {
+        "channel_order": "rgb",
+        "scale": rgb["scale"],
+        "mean": (ZERO_FLOW * rgb["scale"],) * 2,
+        "std": (std,) * 2,
+    }
+
+
+def flow_image(rgb: Mapping) -> dict:
+    """The same for flow as a colour image `(x, y, 0)`, x in place of red.
+
+    The third channel, stored as 0, is 0 to the network too, "so that it gives no
+    effect" (dissertation section 3.3.4).
+
+    Args:
+        rgb: as in `flow`.
+    """
+    settings = flow(rgb)
+    mean, std = (*settings["mean"], 0.0), (*settings["std"], settings["std"][0])
+    if rgb["channel_order"] == "bgr":
+        mean = mean[::-1]  # in the weights' order
+    return settings | {
+        "channel_order": rgb["channel_order"],
+        "mean": mean,
+        "std": std,
+    }

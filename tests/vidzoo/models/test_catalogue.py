@@ -63,6 +63,13 @@ def test_torchvision_counts_as_many(name):
     assert found == pytest.approx(TORCHVISION[name], abs=0.006)
 
 
+def test_actionflownet_encoder_counts_a_larger_first_convolution():
+    """4 times r3d_18's positions, for its side is twice as long; the rest is alike."""
+    kernel = 3 * 7 * 7 * 3 * 64
+    more = NETWORKS["resnet3d_actionflownet"].multiply_adds
+    assert more - NETWORKS["resnet3d"].multiply_adds == 3 * 16 * 56 * 56 * kernel
+
+
 def test_by_hand():
     """8x6 pixels: a 3x3 convolution, a grouped one in two, a layer used twice."""
     image = keras.Input((8, 6, 4))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -27,8 +28,16 @@ def test_c3d_has_the_published_parameters(num_classes, expected):
 
 def test_resnet3d_has_the_published_parameters():
     model = models.ResNet3D()
+    assert model.input.shape == (None, 16, 112, 112, 3)
     assert model.output.shape == (None, 400)
     assert num_trainable(model) == 33_371_472
+
+
+def test_actionflownet_encoder_has_the_parameters_of_the_other_variant():
+    model = models.ResNet3D(51, variant="actionflownet")
+    assert model.input.shape == (None, 16, 224, 224, 3)
+    head = 512 * 51 + 51
+    assert num_trainable(model) - head == 33_166_272
 
 
 @pytest.mark.parametrize(
@@ -49,16 +58,19 @@ def test_c3d_default_makes_the_map_that_fc6_reads():
 
 
 @pytest.mark.parametrize(
-    "module, size, expected",
+    "stages, size, expected",
     [
-        (
-            resnet3d,
-            (16, 112, 112, 3),
-            [(16, 56, 56, 64)] * 2
-            + [(8, 28, 28, 128), (4, 14, 14, 256), (2, 7, 7, 512)],
+        *(
+            (
+                partial(resnet3d.stages, variant),
+                (16, side, side, 3),
+                [(16, 56, 56, 64)] * 2
+                + [(8, 28, 28, 128), (4, 14, 14, 256), (2, 7, 7, 512)],
+            )
+            for variant, side in (("torchvision", 112), ("actionflownet", 224))
         ),
         (
-            i3d,
+            i3d.stages,
             (64, 224, 224, 3),
             [
                 (32, 56, 56, 64),
@@ -70,10 +82,10 @@ def test_c3d_default_makes_the_map_that_fc6_reads():
         ),
     ],
 )
-def test_stages_have_the_listed_sizes(module, size, expected):
+def test_stages_have_the_listed_sizes(stages, size, expected):
     x = keras.Input(size)
     found = []
-    for stage in module.stages().values():
+    for stage in stages().values():
         x = stage(x)
         found.append(tuple(x.shape[1:]))
     assert found == expected
@@ -120,6 +132,6 @@ def test_unknown_choices():
     with pytest.raises(ValueError, match=r"`num_frames` must be >= 9.*Received: 8\."):
         models.I3D(num_frames=8)
     with pytest.raises(
-        ValueError, match=r"one of \('torchvision',\)\. Received: 'caffe'\."
+        ValueError, match=r"one of \('torchvision', 'actionflownet'\)\. .*: 'caffe'\."
     ):
         models.ResNet3D(variant="caffe")
