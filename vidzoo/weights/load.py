@@ -344,19 +344,40 @@ def _set_all(variables, arrays):
                 for block in _blocks(variable):
                     np.save(old_values, block, allow_pickle=False)
                 done.append(variable)
-                variable.assign(arrays[name])
+                _set(variable, arrays[name])
         except BaseException:
             old_values.seek(0)
             for variable in done:
                 blocks = [np.load(old_values) for _ in _blocks(variable)]
-                variable.assign(np.concatenate(blocks).reshape(variable.shape))
+                _set(variable, np.concatenate(blocks).reshape(variable.shape))
             raise
 
 
-def _blocks(variable, limit=2**24):
+def _set(variable, array):
+    """Sets a variable; TensorFlow's, some rows at a time.
+
+    It would make three copies of what it is given, and not return the memory. Variables
+    on several devices, and other backends' arrays, cannot be set in part.
+    """
+    whole = variable.value
+    if type(whole).__name__ != "ResourceVariable" or array.ndim == 0:
+        variable.assign(array)
+        return
+    rows = _rows(array.shape)
+    for start in range(0, len(array), rows):
+        part = ops.convert_to_tensor(array[start : start + rows], variable.dtype)
+        whole[start : start + rows].assign(part)
+
+
+def _rows(shape, limit=2**24):
+    """How many rows of an array have `limit` bytes."""
+    return max(1, limit // (4 * math.prod(shape[1:]) or 1))
+
+
+def _blocks(variable):
     """A variable's values, some rows at a time: Keras copies what it converts twice."""
     shape = tuple(variable.shape)
-    rows = max(1, limit // (4 * math.prod(shape[1:]) or 1))
+    rows = _rows(shape)
     for start in range(0, shape[0] if shape else 1, rows):
         part = variable.value[start : start + rows] if shape else variable.value
         block = ops.convert_to_numpy(part).reshape(-1)
