@@ -13,7 +13,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,8 @@ from keras import ops
 from vidzoo.atomic import replacing
 from vidzoo.errors import WeightsError
 from vidzoo.layers import Preprocess
-from vidzoo.weights import convert, read
-from vidzoo.weights.presets import PRESETS
+from vidzoo.weights import convert, download, read
+from vidzoo.weights.names import preset_for
 
 _HEAD = "head"
 _log = logging.getLogger("vidzoo")
@@ -52,25 +52,40 @@ class WeightsFile:
     differences: tuple[str, ...] = ()
 
 
-def open_weights(path: str | os.PathLike | None) -> WeightsFile | None:
-    """Reads a weights file: vidzoo's own, or one that a converter knows by its names.
+def open_weights(
+    weights: str | os.PathLike | None,
+    network: str | None = None,
+    variant: str | None = None,
+) -> WeightsFile | None:
+    """Reads weights: vidzoo's own, or some that a converter knows by their names.
 
     Args:
-        path: a file of any format that `vidzoo.weights.read` knows.
+        weights: a file of any format that `vidzoo.weights.read` knows; or a preset's
+            name, or `"imagenet"`, which is fetched if it is not in the cache.
+        network: the network, or the backbone, that wants them; a preset of another is
+            refused before it is fetched, and `"imagenet"` needs it.
+        variant: which of the networks of that name.
 
     Raises:
-        WeightsError: the file cannot be read, or it does not say (and its names do not
-            tell) which network it belongs to.
+        WeightsError: the file cannot be read or fetched, or it does not say (and its
+            names do not tell) which network it belongs to.
     """
-    if path is None:
+    if weights is None:
         return None
-    if str(path) in PRESETS:
-        preset = PRESETS[str(path)]
+    preset = preset_for(weights, network, variant)
+    if preset is None:
+        return _open_file(Path(weights))
+    weights_file = _open_file(download.fetch(preset))
+    if (weights_file.network, weights_file.variant) != (preset.network, preset.variant):
         raise WeightsError(
-            f"{path}: presets are not downloaded yet. Fetch {preset.url}, and give "
-            "that file's path."
+            f"{weights_file.path}: holds weights of {weights_file.network} "
+            f"{weights_file.variant}; the preset {preset.name} is of {preset.network} "
+            f"{preset.variant}. Remove that file, and it is fetched anew."
         )
-    path = Path(path)
+    return replace(weights_file, preprocess=preset.preprocess)
+
+
+def _open_file(path):
     arrays = read.read(path)
     if read.HEADER in arrays:
         return _own_file(path, arrays)
