@@ -22,7 +22,7 @@ DONE, FAILED, USAGE, SKIPPED = 0, 1, 2, 3
 
 _EPILOG = """A folder of videos to a served classifier, in four commands:
   vidzoo prepare VIDEOS RECORDS
-  vidzoo train RECORDS --model=tdn --backbone=googlenet --weights=FILE --out=RUN
+  vidzoo train RECORDS --model=tdn --backbone=googlenet --weights=imagenet --out=RUN
   vidzoo evaluate RUN RECORDS
   vidzoo export RUN MODEL    (then: vidzoo predict VIDEO --model=MODEL)"""
 
@@ -183,7 +183,13 @@ def _train(verbs):
         "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
     verb.add_argument(
-        "--weights", help="initial weights; docs/weights.md lists formats"
+        "--weights",
+        help="initial weights: imagenet, a preset's name or a file (docs/weights.md)",
+    )
+    verb.add_argument(
+        *("--accept_license", "--accept-license"),
+        action="store_true",
+        help="accept a licence of --weights that forbids commercial use",
     )
     verb.add_argument(
         "--recipe",
@@ -271,7 +277,7 @@ def _run_train(args):
             args,
             *("model", "backbone", "recipe", "num_segments", "frame_size", "weights"),
             *("split", "seed", "num_devices", "mixed_precision", "workers"),
-            *("jit_compile", "resume"),
+            *("jit_compile", "resume", "accept_license"),
         ),
     )
     return DONE
