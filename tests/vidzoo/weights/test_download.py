@@ -147,6 +147,26 @@ def test_versions_are_not_joined(digest, etag, site):
     assert site.ranges == [None, HALF]
 
 
+def test_versions_are_compared_here_too(site):
+    site.content, site.etag = bytes(len(CONTENT)), '"1"'
+
+    def change(request):
+        web.cut(request)
+        site.content, site.etag = CONTENT, '"2"'
+
+    site.script = [change, web.ignore_if_range]
+    assert fetch(preset_at(site.url, None)).read_bytes() == CONTENT
+    assert site.ranges == [None, HALF, None]
+
+
+def test_more_than_there_is_of_the_same_version(site, tmp_path):
+    cached(tmp_path).parent.mkdir(parents=True)
+    cached(tmp_path, "weights.npz.part").write_bytes(CONTENT + b"more")
+    cached(tmp_path, "weights.npz.part.version").write_text(site.etag)
+    assert fetch(preset_at(site.url, None, None)).read_bytes() == CONTENT
+    assert len(site.ranges) == 2
+
+
 def test_without_a_version_or_a_digest_nothing_is_joined(site):
     site.etag, site.script = None, [web.cut]
     assert fetch(preset_at(site.url, None)).read_bytes() == CONTENT
@@ -230,10 +250,18 @@ def test_no_more_than_is_declared(
     behaviour, size, message, site, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(transfer, "LARGEST", 400_000)
+    written, discard = [0], transfer.discard
+
+    def watched(part):
+        written.append(part.stat().st_size if part.exists() else 0)
+        discard(part)
+
+    monkeypatch.setattr(transfer, "discard", watched)
     site.script = [behaviour] * 4
     with pytest.raises(WeightsError, match=message):
         fetch(preset_at(site.url, None, size))
     assert visible(tmp_path) == [] and len(site.ranges) == 1
+    assert max(written) <= (size or transfer.LARGEST)
 
 
 def test_what_follows_the_declared_length_is_not_read(site):

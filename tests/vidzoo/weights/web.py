@@ -125,6 +125,11 @@ def wrong_range(request):
     request.wfile.write(b"xx")
 
 
+def ignore_if_range(request):
+    del request.headers["If-Range"]
+    serve(request)
+
+
 def page(request):
     html = b"\n<!DOCTYPE html>\n<html><body>Please log in</body></html>"
     request.head(Content_Length=len(html), Content_Type="text/html")
