@@ -22,13 +22,19 @@ def replacing(path: str | os.PathLike) -> Iterator:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _fsync_folder(path.parent)
+        _rename(temporary, path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a full disk names no file
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move(written: Path, path: Path) -> None:
+    """Gives a file that was written to the end, in the same folder, its final name."""
+    with written.open("rb") as file:
+        os.fsync(file.fileno())
+    _rename(written, path)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -43,8 +49,9 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink()
 
 
-def _fsync_folder(folder):
-    descriptor = os.open(folder, os.O_RDONLY)
+def _rename(temporary, path):
+    os.replace(temporary, path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -22,7 +22,7 @@ DONE, FAILED, USAGE, SKIPPED = 0, 1, 2, 3
 
 _EPILOG = """A folder of videos to a served classifier, in four commands:
   vidzoo prepare VIDEOS RECORDS
-  vidzoo train RECORDS --model=tdn --backbone=googlenet --weights=FILE --out=RUN
+  vidzoo train RECORDS --model=tdn --backbone=googlenet --weights=imagenet --out=RUN
   vidzoo evaluate RUN RECORDS
   vidzoo export RUN MODEL    (then: vidzoo predict VIDEO --model=MODEL)"""
 
@@ -184,8 +184,10 @@ def _train(verbs):
         "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
     verb.add_argument(
-        "--weights", help="initial weights; docs/weights.md lists formats"
+        "--weights",
+        help="initial weights: imagenet, a preset's name or a file (docs/weights.md)",
     )
+    _add_accept_license(verb)
     verb.add_argument(
         "--recipe",
         help="finetune (default with --weights), scratch (without), motion-shapes, or "
@@ -272,7 +274,7 @@ def _run_train(args):
             args,
             *("model", "backbone", "recipe", "num_segments", "frame_size", "weights"),
             *("split", "seed", "num_devices", "mixed_precision", "workers"),
-            *("jit_compile", "resume"),
+            *("jit_compile", "resume", "accept_license"),
         ),
     )
     return DONE
@@ -379,6 +381,7 @@ def _convert(verbs):
     verb = verbs.add_parser("convert", help="public weights to vidzoo's or Keras's")
     verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
     verb.add_argument("--model", required=True, help="its network: see vidzoo models")
+    _add_accept_license(verb)
     verb.add_argument(
         "--out", required=True, help="file to make: .npz, .weights.h5 or .keras"
     )
@@ -389,7 +392,8 @@ def _convert(verbs):
 def _run_convert(args):
     from vidzoo.tasks import convert, show_weights
 
-    result = convert.run(args.file, args.out, model=args.model)
+    options = _taken(args, "model", "accept_license")
+    result = convert.run(args.file, args.out, **options)
     show_weights.converted(result, as_json=args.json)
     return DONE
 
@@ -398,6 +402,7 @@ def _verify(verbs):
     verb = verbs.add_parser("verify", help="whether weights fit and answer right")
     verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
     verb.add_argument("--model", required=True, help="its network: see vidzoo models")
+    _add_accept_license(verb)
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
     verb.set_defaults(function=_run_verify)
 
@@ -405,9 +410,17 @@ def _verify(verbs):
 def _run_verify(args):
     from vidzoo.tasks import show_weights, verify
 
-    result = verify.run(args.file, model=args.model)
+    result = verify.run(args.file, **_taken(args, "model", "accept_license"))
     show_weights.verified(result, as_json=args.json)
     return DONE if result["passed"] else FAILED
+
+
+def _add_accept_license(verb):
+    verb.add_argument(
+        *("--accept_license", "--accept-license"),
+        action="store_true",
+        help="accept a preset's licence that forbids commercial use",
+    )
 
 
 def _taken(args, *names):

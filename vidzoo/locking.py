@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vidzoo.errors import VidzooError
@@ -13,22 +13,29 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a folder's lock, `.lock` in it, which ends with the process at the latest.
 
     On file systems without locks nothing is held.
 
+    Args:
+        folder: it must exist.
+        on_wait: called if another process holds the lock, which is then waited for.
+
     Raises:
-        VidzooError: another process holds it.
+        VidzooError: another process holds it, and there is no `on_wait`.
     """
     with (folder / LOCK).open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise VidzooError(
-                f"{folder}: another process is at work there. Wait until it is done, "
-                "or choose another folder."
-            ) from None
+            if on_wait is None:
+                raise VidzooError(
+                    f"{folder}: another process is at work there. Wait until it is "
+                    "done, or choose another folder."
+                ) from None
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise

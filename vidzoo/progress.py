@@ -15,12 +15,12 @@ class Progress:
 
     Args:
         title: what is being done, e.g. `"prepare"`.
-        total: number of units.
+        total: number of units; None if that is not known.
         unit: name of a unit, in the plural.
         stream: where to write; standard error unless told.
     """
 
-    def __init__(self, title: str, total: int, unit: str = "steps", stream=None):
+    def __init__(self, title: str, total: int | None, unit: str = "steps", stream=None):
         self._title, self._total, self._unit = title, total, unit
         self._stream = stream or sys.stderr
         self._started = self._last_line = time.monotonic()
@@ -52,9 +52,11 @@ class Progress:
             self._bar.update(self._task, completed=done, note=note)
             return
         now = time.monotonic()
-        if done >= self._total or now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        finished = self._total is not None and done >= self._total
+        if finished or now - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
-            line = f"{self._title}: {done}/{self._total} {self._unit}"
+            total = "?" if self._total is None else self._total
+            line = f"{self._title}: {done}/{total} {self._unit}"
             took = f"{now - self._started:.0f} s"
             self._stream.write(f"{line}, {took}{', ' + note if note else ''}\n")
             self._stream.flush()

@@ -232,9 +232,11 @@ def test_other_errors_than_the_file_systems_are_not_hidden(records, monkeypatch)
 def test_cache_of_the_home_folder(records, tmp_path, monkeypatch):
     monkeypatch.delenv("VIDZOO_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    records.verify()
-    files = list((tmp_path / "home/.cache/vidzoo/records-verified").iterdir())
-    assert len(files) == 1 and files[0].suffix == ".json"
+    for xdg, caches in (("", "home/.cache"), (str(tmp_path / "xdg"), "xdg")):
+        monkeypatch.setenv("XDG_CACHE_HOME", xdg)
+        records.verify()
+        files = list((tmp_path / caches / "vidzoo/records-verified").iterdir())
+        assert len(files) == 1 and files[0].suffix == ".json"
 
 
 def test_what_the_caller_raises_arrives(records, read_shards):

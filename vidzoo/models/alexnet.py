@@ -45,7 +45,8 @@ def AlexNet(
         fc_size: units of fc6 and fc7.
         dropout: rate at each of the two; None for the variant's: 0.6 in the paper's,
             0.5 in the others.
-        weights: None, or the path of a weights file of this network.
+        weights: None, `"imagenet"`, the name of a preset of this network, or the path
+            of a weights file of it.
         name: the model's name.
 
     Returns:

@@ -43,7 +43,8 @@ def BNInception(
         num_classes: K.
         image_shape: `(H, W, 3)`, multiples of 32: where a module meets an odd side,
             its convolutions and its pooling round differently.
-        weights: None, or the path of a weights file of this network.
+        weights: None, `"imagenet"`, the name of a preset of this network, or the path
+            of a weights file of it.
         name: the model's name.
 
     Returns:

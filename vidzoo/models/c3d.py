@@ -43,7 +43,8 @@ def C3D(
             their fc6 reads a whole 1x4x4 map.
         fc_size: units of fc6 and fc7.
         dropout: rate after each of the two.
-        weights: None, or the path of a weights file of this network.
+        weights: None, the name of a preset of this network, or the path of a weights
+            file of it.
         name: the model's name.
 
     Returns:
@@ -52,7 +53,7 @@ def C3D(
     Raises:
         WeightsError: the weights are of another network, size or K.
     """
-    weights_file = load.open_weights(weights)
+    weights_file = load.open_weights(weights, "c3d", VARIANT)
     settings = load.preprocess_settings(weights_file, preprocessing.C3D)
     clip = keras.Input((num_frames, *frame_shape), name="clip")
     x = Preprocess(**settings, name="preprocess")(clip)

@@ -9,8 +9,8 @@ from keras import layers
 def multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of one clip, of convolutions and dense layers alone.
 
-    This is what torchvision and mmaction2 list as a network's FLOPs. A layer counts as
-    often as it is applied: a backbone once for every snippet.
+    This is what torchvision lists as a network's FLOPs. A layer counts as often as it
+    is applied: a backbone once for every snippet.
 
     Args:
         model: a functional model of one input whose shape is known but for the batch.

@@ -42,7 +42,8 @@ def GoogLeNet(
     Args:
         num_classes: K.
         image_shape: `(H, W, 3)`, any size.
-        weights: None, or the path of a weights file of this network.
+        weights: None, `"imagenet"`, the name of a preset of this network, or the path
+            of a weights file of it.
         name: the model's name.
 
     Returns:

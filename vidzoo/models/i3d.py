@@ -49,7 +49,8 @@ def I3D(
         num_frames: T >= 9 consecutive frames.
         frame_size: `(H, W)`, any; the whole last map is pooled (7x7 in the origin).
         dropout: rate before the classifier.
-        weights: None, or the path of a weights file of this network.
+        weights: None, the name of a preset of this network, or the path of a weights
+            file of it.
         name: the model's name.
 
     Returns:
@@ -70,7 +71,7 @@ def I3D(
             f"of 8 frames. Received: {num_frames}."
         )
     channels = MODALITIES[modality]
-    weights_file = load.open_weights(weights)
+    weights_file = load.open_weights(weights, "i3d", modality)
     settings = preprocessing.I3D[modality]
     # Weights of other channels are refused below, by name.
     if weights_file is not None and len(weights_file.preprocess["mean"]) == channels:

@@ -27,7 +27,7 @@ def build(
 
     `features` makes one vector of the last stage's map.
     """
-    weights_file = load.open_weights(weights)
+    weights_file = load.open_weights(weights, backbone.name, backbone.variant)
     settings = load.preprocess_settings(weights_file, backbone.preprocess)
     image = keras.Input(image_shape, name="image")
     x = Preprocess(**settings, name="preprocess")(image)

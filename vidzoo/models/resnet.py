@@ -63,7 +63,8 @@ def ResNet50(
         num_classes: K.
         variant: `"v1.5"` or `"v1"`; weights fit their own variant only.
         image_shape: `(H, W, 3)`, any size.
-        weights: None, or the path of a weights file of this network.
+        weights: None, `"imagenet"`, the name of a preset of this network, or the path
+            of a weights file of it.
         name: the model's name.
 
     Returns:

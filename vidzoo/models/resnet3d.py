@@ -43,7 +43,8 @@ def ResNet3D(
         num_frames: T consecutive frames, any number.
         frame_shape: `(H, W, 3)`, any size; None for the variant's own: 112 or 224
             pixels.
-        weights: None, or the path of a weights file of this network.
+        weights: None, the name of a preset of this network, or the path of a weights
+            file of it.
         name: the model's name.
 
     Returns:
@@ -55,7 +56,7 @@ def ResNet3D(
     """
     if variant not in VARIANTS:
         raise ValueError(f"`variant` must be one of {VARIANTS}. Received: {variant!r}.")
-    weights_file = load.open_weights(weights)
+    weights_file = load.open_weights(weights, "resnet3d", variant)
     settings = load.preprocess_settings(
         weights_file, preprocessing.TORCHVISION_KINETICS
     )

@@ -48,7 +48,7 @@ def TDN(
         dropout: rate before both classifiers.
         weights: None, or the path of a weights file: of this network, or of its
             backbone, which then initialises both subnetworks and whose classifier is
-            left out.
+            left out; or `"imagenet"` or the name of a preset of the backbone, likewise.
         name: the model's name.
 
     Returns:
@@ -82,7 +82,8 @@ def TDN(
             f"Received: {difference_merge!r}."
         )
     merge = MERGES[difference_merge]
-    weights_file = parts.without_hidden(load.open_weights(weights))
+    weights_file = load.open_weights(weights, parts.name, parts.variant)
+    weights_file = parts.without_hidden(weights_file)
     settings = load.preprocess_settings(weights_file, parts.preprocess)
 
     clip = keras.Input((num_segments, *frame_shape), name="clip")

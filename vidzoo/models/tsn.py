@@ -31,7 +31,8 @@ def TSN(
         frame_shape: `(H, W, C)` of a snippet; k stacked RGB images have C = 3k.
         dropout: rate before the classifier.
         weights: None, or the path of a weights file: of this network, or of its
-            backbone, whose classifier is then left out.
+            backbone, whose classifier is then left out; or `"imagenet"` or the name of
+            a preset of the backbone, likewise.
         name: the model's name.
 
     Returns:
@@ -44,7 +45,8 @@ def TSN(
     parts = backbones.get(backbone)
     if num_segments < 1:
         raise ValueError(f"`num_segments` must be >= 1. Received: {num_segments}.")
-    weights_file = parts.without_hidden(load.open_weights(weights))
+    weights_file = load.open_weights(weights, parts.name, parts.variant)
+    weights_file = parts.without_hidden(weights_file)
     settings = load.preprocess_settings(weights_file, parts.preprocess)
 
     clip = keras.Input((num_segments, *frame_shape), name="clip")

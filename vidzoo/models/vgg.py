@@ -42,7 +42,8 @@ def VGG16(
             since their fc6 reads a whole 7x7 map.
         fc_size: units of fc6 and fc7.
         dropout: rate after each of the two.
-        weights: None, or the path of a weights file of this network.
+        weights: None, `"imagenet"`, the name of a preset of this network, or the path
+            of a weights file of it.
         name: the model's name.
 
     Returns:

@@ -14,7 +14,7 @@ from vidzoo.weights import save_weights
 SUFFIXES = (".weights.h5", ".keras", ".npz")
 
 
-def run(file, out, *, model: str) -> dict:
+def run(file, out, *, model: str, accept_license: bool = False) -> dict:
     """Reads weights of any format that vidzoo knows and writes them anew; atomic.
 
     Args:
@@ -22,6 +22,7 @@ def run(file, out, *, model: str) -> dict:
         out: the file to write. A `.npz` is vidzoo's own, which names its network and
             preprocessing; a `.weights.h5` or `.keras` is Keras's.
         model: a key of `vidzoo.models.catalogue.NETWORKS`: the network of the weights.
+        accept_license: accept a preset's licence that forbids commercial use.
 
     Returns:
         What was written, JSON-ready.
@@ -40,7 +41,9 @@ def run(file, out, *, model: str) -> dict:
         raise WeightsError(f"{out}: is there already. Choose another --out.")
     if not out.parent.is_dir():
         raise WeightsError(f"{out}: there is no folder {out.parent}. Make it first.")
-    built, weights_file = known_network.open_and_build(file, network)
+    built, weights_file = known_network.open_and_build(
+        file, network, accept_license=accept_license
+    )
     if suffix == ".npz":
         save_weights(
             out,

@@ -8,7 +8,8 @@ import keras
 from vidzoo.errors import UsageError
 from vidzoo.models import backbones
 from vidzoo.models.catalogue import NETWORKS, Network
-from vidzoo.weights import WeightsFile, load, read
+from vidzoo.weights import WeightsFile, fetch, load, read
+from vidzoo.weights.names import preset_for
 
 
 def find(name: str) -> Network:
@@ -26,19 +27,27 @@ def find(name: str) -> Network:
     return NETWORKS[name]
 
 
-def open_and_build(file, network: Network) -> tuple[keras.Model, WeightsFile]:
+def open_and_build(
+    file, network: Network, *, accept_license: bool = False
+) -> tuple[keras.Model, WeightsFile]:
     """Reads a weights file, builds the network and sets its weights.
 
     Args:
         file: the path of a weights file, also one that Keras itself wrote of this very
-            network; or a preset's name.
+            network; or a preset's name, or `"imagenet"`.
         network: which it is.
+        accept_license: accept a preset's licence that forbids commercial use.
 
     Raises:
         WeightsError: the file is damaged, or of another network or variant.
     """
+    preset = None
+    if network.variant is not None:
+        preset = preset_for(file, network.network, network.variant)
+    if preset is not None:
+        fetch(preset, accept_license=accept_license)
     try:
-        weights_file = load.open_weights(file)
+        weights_file = load.open_weights(file if preset is None else preset.name)
     except load.UnknownNetworkError:
         if network.variant is None:
             raise

@@ -9,6 +9,7 @@ from vidzoo import models
 from vidzoo.atomic import write_text
 from vidzoo.errors import CheckpointError, UsageError
 from vidzoo.models import backbones
+from vidzoo.models.backbone import Backbone
 
 MODELS = {"tsn": models.TSN, "tdn": models.TDN}
 DESCRIPTION = "run.json"
@@ -27,12 +28,7 @@ def build_model(network: str, arguments: dict, weights=None):
     if network not in MODELS:
         known = ", ".join(MODELS)
         raise UsageError(f"no model '{network}'. Choose one of: {known} (--model).")
-    if arguments["backbone"] not in backbones.BACKBONES:
-        known = ", ".join(backbones.BACKBONES)
-        raise UsageError(
-            f"no backbone '{arguments['backbone']}'. Choose one of: {known} "
-            "(--backbone)."
-        )
+    backbone(arguments["backbone"])
     strange = set(arguments) - set(inspect.signature(MODELS[network]).parameters)
     if strange:
         raise UsageError(
@@ -49,6 +45,18 @@ def build_model(network: str, arguments: dict, weights=None):
         return MODELS[network](**arguments, weights=weights)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def backbone(name: str) -> Backbone:
+    """The backbone of that name.
+
+    Raises:
+        UsageError: it is unknown; the message lists those there are.
+    """
+    if name not in backbones.BACKBONES:
+        known = ", ".join(backbones.BACKBONES)
+        raise UsageError(f"no backbone '{name}'. Choose one of: {known} (--backbone).")
+    return backbones.BACKBONES[name]
 
 
 def write_description(run: Path, description: dict) -> None:

@@ -20,7 +20,8 @@ from vidzoo.stopping import StopRequest
 from vidzoo.tasks import run_folder
 from vidzoo.tasks.open_records import open_records
 from vidzoo.training import devices
-from vidzoo.weights import open_weights, save_weights
+from vidzoo.weights import fetch, open_weights, save_weights
+from vidzoo.weights.names import preset_for
 from vidzoo_data import clips
 
 _log = logging.getLogger("vidzoo")
@@ -59,6 +60,7 @@ def run(
     workers: int | None = None,
     jit_compile: bool = False,
     resume: bool = False,
+    accept_license: bool = False,
 ) -> None:
     """Trains a network on one split of a records folder, or on several in turn.
 
@@ -77,7 +79,8 @@ def run(
         num_segments: T, snippets in a clip; the recipe's by default.
         frame_size: height and width of a clip's frames, in pixels.
         model_options: further arguments of the builder, e.g. `difference_layers`.
-        weights: path of initial weights.
+        weights: path of initial weights; or, of the backbone, a preset's name or
+            `"imagenet"`.
         split: which videos to train on; several names with commas between them.
         seed: of everything random.
         num_devices: how many GPUs (or CPU devices) share each batch; all by default.
@@ -85,11 +88,12 @@ def run(
         workers: clips decoded at once.
         jit_compile: compile with XLA.
         resume: go on with a run that was cut short.
+        accept_license: accept a preset's licence that forbids commercial use.
 
     Raises:
         UsageError: a name is unknown, or there are not so many devices.
         RecordError: the records are damaged or have fewer than two classes.
-        WeightsError: the initial weights do not fit.
+        WeightsError: the initial weights do not fit, or cannot be fetched.
         CheckpointError: `out` holds another run, or one that must be resumed.
     """
     name, chosen = _recipe(model, recipe, changes, weights)
@@ -108,6 +112,7 @@ def run(
             "A classifier needs videos of two classes or more."
         )
     _warn(name, weights, frame_size, data.made_with["size"])
+    given, weights = _initial_weights(weights, backbone, accept_license)
     description = {
         "vidzoo": vidzoo.__version__,
         "model": model,
@@ -133,7 +138,7 @@ def run(
             "plan": data.plan,
             "made_with": dict(data.made_with),
         },
-        "inputs": {"records": str(records), "weights": weights and str(weights)},
+        "inputs": {"records": str(records), "weights": given},
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
     out = Path(out)
@@ -358,6 +363,17 @@ def _compare(out, there, ours):
                 there.get(name),
                 ours[name],
             )
+
+
+def _initial_weights(weights, backbone, accept_license):
+    """What the run was given, by name, and the file that holds it; both may be None."""
+    if weights is None:
+        return None, None
+    parts = run_folder.backbone(backbone)
+    preset = preset_for(weights, parts.name, parts.variant)
+    if preset is None:
+        return str(weights), Path(weights)
+    return preset.name, fetch(preset, accept_license=accept_license)
 
 
 def _fingerprint(weights):

@@ -13,7 +13,7 @@ from vidzoo.weights import PRESETS, WeightsFile, pattern
 _TOLERANCE = 1e-4
 
 
-def run(file, *, model: str) -> dict:
+def run(file, *, model: str, accept_license: bool = False) -> dict:
     """Checks a weights file against the network that it is said to be of.
 
     Names, shapes, variant and finite values are checked in reading and setting; what is
@@ -22,6 +22,7 @@ def run(file, *, model: str) -> dict:
     Args:
         file: a weights file, or a preset's name.
         model: a key of `vidzoo.models.catalogue.NETWORKS`.
+        accept_license: accept a preset's licence that forbids commercial use.
 
     Returns:
         What was found, JSON-ready. `expected` and `answer` are None where no answer of
@@ -33,7 +34,9 @@ def run(file, *, model: str) -> dict:
             or shapes differ; the message lists them on both sides.
     """
     network = known_network.find(model)
-    built, weights_file = known_network.open_and_build(file, network)
+    built, weights_file = known_network.open_and_build(
+        file, network, accept_license=accept_license
+    )
     found = describe(built, weights_file)
     expected = _expected(weights_file)
     answer = None if expected is None else _answer(built)

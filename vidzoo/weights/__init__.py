@@ -1,6 +1,16 @@
-"""Weights: reading them from files, checking them, and setting them."""
+"""Weights: presets and their downloads, files, and setting them in a model."""
 
+from vidzoo.weights.download import fetch
 from vidzoo.weights.load import WeightsFile, open_weights, save_weights
-from vidzoo.weights.presets import PRESETS, Preset
+from vidzoo.weights.preset import Preset, RemoteFile
+from vidzoo.weights.presets import PRESETS
 
-__all__ = ["PRESETS", "Preset", "WeightsFile", "open_weights", "save_weights"]
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "RemoteFile",
+    "WeightsFile",
+    "fetch",
+    "open_weights",
+    "save_weights",
+]

@@ -13,17 +13,18 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from keras import ops
 
+from vidzoo.arrays import UnreadableError
 from vidzoo.atomic import replacing
 from vidzoo.errors import WeightsError
 from vidzoo.layers import Preprocess
-from vidzoo.weights import convert, read
-from vidzoo.weights.presets import PRESETS
+from vidzoo.weights import convert, download, read
+from vidzoo.weights.names import preset_for
 
 _HEAD = "head"
 _SEED = "/seed_generator/"  # a dropout layer's random state
@@ -72,47 +73,71 @@ class WeightsFile:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def open_weights(path: str | os.PathLike | WeightsFile | None) -> WeightsFile | None:
-    """Reads a weights file: vidzoo's own, or one that a converter knows by its names.
+def open_weights(
+    weights: str | os.PathLike | WeightsFile | None,
+    network: str | None = None,
+    variant: str | None = None,
+) -> WeightsFile | None:
+    """Reads weights: vidzoo's own, or some that a converter knows by their names.
 
     Args:
-        path: a file of any format that `vidzoo.weights.read` knows; None, or weights
-            already read (`vidzoo.weights.initialize`), come back as they are.
+        weights: a file of any format that `vidzoo.weights.read` knows; or a preset's
+            name, or `"imagenet"`, which is fetched if it is not in the cache. None, and
+            weights already read (`vidzoo.weights.initialize`), come back as they are.
+        network: the network, or the backbone, that wants them; a preset of another is
+            refused before it is fetched, and `"imagenet"` needs it.
+        variant: which of the networks of that name.
 
     Raises:
-        WeightsError: the file cannot be read, or it does not say (and its names do not
-            tell) which network it belongs to, an `UnknownNetworkError`.
+        WeightsError: the file cannot be read or fetched, or it does not say (and its
+            names do not tell) which network it belongs to, an `UnknownNetworkError`.
     """
-    if path is None or isinstance(path, WeightsFile):
-        return path
-    if str(path) in PRESETS:
-        preset = PRESETS[str(path)]
+    if weights is None or isinstance(weights, WeightsFile):
+        return weights
+    preset = preset_for(weights, network, variant)
+    if preset is None:
+        return _open_file(Path(weights))
+    weights_file = _open_file(download.fetch(preset))
+    if (weights_file.network, weights_file.variant) != (preset.network, preset.variant):
         raise WeightsError(
-            f"{path}: presets are not downloaded yet. Fetch {preset.url}, and give "
-            "that file's path."
+            f"{weights_file.path}: holds weights of {weights_file.network} "
+            f"{weights_file.variant}; the preset {preset.name} is of {preset.network} "
+            f"{preset.variant}. Remove that file, and it is fetched anew."
         )
-    path = Path(path)
+    settings = preset.preprocess
+    return replace(weights_file, preprocess=settings, preset=preset.name)
+
+
+def _open_file(path):
     arrays = read.read(path)
     if read.HEADER in arrays:
         return _own_file(path, arrays)
     for converter in convert.CONVERTERS:
         if converter.recognises(arrays):
-            preset = converter.PRESET
-            return WeightsFile(
-                path=path,
-                network=preset.network,
-                backbone=preset.network,
-                variant=preset.variant,
-                preprocess=preset.preprocess,
-                arrays=converter.convert(arrays),
-                preset=preset.name,
-            )
+            return _converted(path, arrays, converter)
     raise UnknownNetworkError(
         f"{path}: cannot tell which network these {len(arrays)} arrays belong to "
         f"(first: {next(iter(arrays), 'none')}). Expected a file that vidzoo wrote, "
         "or one of the public weights that docs/weights.md lists. If Keras wrote it "
         "of one of vidzoo's networks, name that: "
         "vidzoo convert FILE --model=NAME --out=FILE.npz."
+    )
+
+
+def _converted(path, arrays, converter):
+    preset = converter.PRESET
+    try:
+        arrays = converter.convert(arrays)
+    except UnreadableError as error:
+        raise WeightsError(f"{path}: these weights are {error}.") from error
+    return WeightsFile(
+        path=path,
+        network=preset.network,
+        backbone=preset.network,
+        variant=preset.variant,
+        preprocess=preset.preprocess,
+        arrays=arrays,
+        preset=preset.name,
     )
 
 
@@ -344,40 +369,19 @@ def _set_all(variables, arrays):
                 for block in _blocks(variable):
                     np.save(old_values, block, allow_pickle=False)
                 done.append(variable)
-                _set(variable, arrays[name])
+                variable.assign(arrays[name])
         except BaseException:
             old_values.seek(0)
             for variable in done:
                 blocks = [np.load(old_values) for _ in _blocks(variable)]
-                _set(variable, np.concatenate(blocks).reshape(variable.shape))
+                variable.assign(np.concatenate(blocks).reshape(variable.shape))
             raise
 
 
-def _set(variable, array):
-    """Sets a variable; TensorFlow's, some rows at a time.
-
-    It would make three copies of what it is given, and not return the memory. Variables
-    on several devices, and other backends' arrays, cannot be set in part.
-    """
-    whole = variable.value
-    if type(whole).__name__ != "ResourceVariable" or array.ndim == 0:
-        variable.assign(array)
-        return
-    rows = _rows(array.shape)
-    for start in range(0, len(array), rows):
-        part = ops.convert_to_tensor(array[start : start + rows], variable.dtype)
-        whole[start : start + rows].assign(part)
-
-
-def _rows(shape, limit=2**24):
-    """How many rows of an array have `limit` bytes."""
-    return max(1, limit // (4 * math.prod(shape[1:]) or 1))
-
-
-def _blocks(variable):
+def _blocks(variable, limit=2**24):
     """A variable's values, some rows at a time: Keras copies what it converts twice."""
     shape = tuple(variable.shape)
-    rows = _rows(shape)
+    rows = max(1, limit // (4 * math.prod(shape[1:]) or 1))
     for start in range(0, shape[0] if shape else 1, rows):
         part = variable.value[start : start + rows] if shape else variable.value
         block = ops.convert_to_numpy(part).reshape(-1)

@@ -9,15 +9,16 @@ TORCHVISION = {
     "mean": (0.485, 0.456, 0.406),
     "std": (0.229, 0.224, 0.225),
 }
-# Caffe's: blue first, ImageNet's mean colour subtracted, not scaled.
+# Caffe's: blue first, ImageNet's mean colour subtracted, not scaled. bvlc_alexnet was
+# tested with a mean image, of which this is the average colour.
 CAFFE = {
     "channel_order": "bgr",
     "scale": 1.0,
     "mean": (104.0, 117.0, 123.0),
     "std": (1.0, 1.0, 1.0),
 }
-# The same with the mean to three decimals: VGG's, Caffe's ResNet's, and what
-# keras.applications calls "caffe".
+# The same with the mean to three decimals: VGG's, and what keras.applications calls
+# "caffe".
 CAFFE_PRECISE = CAFFE | {"mean": (103.939, 116.779, 123.68)}
 # torchvision's for Kinetics-400.
 TORCHVISION_KINETICS = {

@@ -118,7 +118,8 @@ class Records:
         """Checks that every shard is, to the byte, what `prepare` wrote.
 
         Shards that were verified before and did not change since are not read again.
-        That is remembered in `$VIDZOO_CACHE`, by default `~/.cache/vidzoo`.
+        That is remembered in `$VIDZOO_CACHE`, else `$XDG_CACHE_HOME/vidzoo`, else
+        `~/.cache/vidzoo`.
 
         Args:
             on_progress: called with the bytes done and all bytes, by one thread at a

@@ -131,13 +131,15 @@ class _Cache:
 
 def _cache_file(folder):
     """Where the cache of a records folder is; None for a user without a home."""
-    caches = os.environ.get("VIDZOO_CACHE")
+    caches, xdg = os.environ.get("VIDZOO_CACHE"), os.environ.get("XDG_CACHE_HOME", "")
     try:
-        caches = Path(caches) if caches else Path.home() / ".cache" / "vidzoo"
+        if not caches:
+            xdg = Path(xdg) if os.path.isabs(xdg) else Path.home() / ".cache"
+            caches = xdg / "vidzoo"
     except RuntimeError:
         return None
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
-    return caches / "records-verified" / f"{name}.json"
+    return Path(caches) / "records-verified" / f"{name}.json"
 
 
 def _read(file):

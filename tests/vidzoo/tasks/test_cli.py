@@ -268,6 +268,24 @@ BAD = {
         "no such weights",
         ("train", "{records}", *TINY, "--weights={tmp}/w.npz", "--out={tmp}/run"),
     ),
+    "weights of no preset": (
+        1,
+        "neither a preset nor a file. Presets: googlenet_bvlc",
+        ("train", "{records}", *TINY, "--weights=googlenet", "--out={tmp}/run"),
+    ),
+    "weights of another network's preset": (
+        1,
+        "holds weights of c3d sports1m, not of tiny v1",
+        (
+            *("train", "{records}", *TINY, "--weights=c3d_sports1m"),
+            *("--accept-license", "--out={tmp}/run"),
+        ),
+    ),
+    "no weights on ImageNet": (
+        1,
+        "no weights of tiny v1 that were trained on ImageNet",
+        ("train", "{records}", *TINY, "--weights=imagenet", "--out={tmp}/run"),
+    ),
     "weights of other classes": (
         1,
         "image_head/kernel (128, 3)",

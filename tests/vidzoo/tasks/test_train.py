@@ -1,13 +1,17 @@
 """Recipes, phases and run folders, through the task itself."""
 
+import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.records import coordinate_frames, record, write_records
-from vidzoo.errors import CheckpointError, RecordError, UsageError
+from vidzoo.errors import CheckpointError, RecordError, UsageError, WeightsError
+from vidzoo.models import backbones, image_classifier
 from vidzoo.tasks import evaluate, train
+from vidzoo.weights import PRESETS, RemoteFile, names, save_weights
 
 TINY = {"backbone": "tiny", "frame_size": 32}
 
@@ -122,6 +126,35 @@ def test_a_line_of_the_log_that_a_power_cut_left_half(records, tmp_path):
         file.write('{"step": 3, "pha')
     train.run(records, run, resume=True, **options)
     assert log_of(run) == expected
+
+
+def test_weights_of_a_preset(records, tmp_path, monkeypatch):
+    """Their file lies in the cache; a resumed run goes on with it."""
+    monkeypatch.setenv("VIDZOO_CACHE", str(tmp_path))
+    file = RemoteFile("http://127.0.0.1:1/w.npz")
+    preset = replace(
+        PRESETS["c3d_sports1m"], name="toy", network="tiny", variant="v1", files=(file,)
+    )
+    monkeypatch.setitem(PRESETS, "toy", preset)
+    monkeypatch.setattr(names, "DEFAULTS", ("toy",))
+    backbone = backbones.get("tiny")
+    network = image_classifier.build(backbone, 3, (32, 32, 3), None, "tiny")
+    (tmp_path / "weights" / "toy").mkdir(parents=True)
+    path = tmp_path / "weights" / "toy" / "w.npz"
+    save_weights(path, network, network="tiny", backbone="tiny", variant="v1")
+    options = {**TINY, "model": "tsn", "weights": "imagenet"}
+    options["changes"] = {"epochs": 1, "batch_size": 6}
+    run = tmp_path / "run"
+    with pytest.raises(WeightsError, match="toy: its licence is CC BY-NC"):
+        train.run(records, run, **options)
+    train.run(records, run, accept_license=True, **options)
+    described = json.loads((run / "run.json").read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert described["inputs"]["weights"] == "toy"
+    assert described["initial_weights_sha256"] == digest
+    assert described["recipe"]["name"] == "finetune"
+    for weights in ("imagenet", "toy", path):
+        train.run(records, run, resume=True, **options | {"weights": weights})
 
 
 def test_splits_are_named_once(records, tmp_path):

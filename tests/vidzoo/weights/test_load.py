@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.vidzoo.weights import formats
 from tests.zoo import named_outputs
 from vidzoo import models
 from vidzoo.errors import WeightsError
@@ -415,3 +416,23 @@ def test_arrays_that_are_no_numbers(tsn_file, tmp_path):
     path = altered(tsn_file, tmp_path / "w.npz", image_head__bias=text)
     with pytest.raises(WeightsError, match="image_head/bias"):
         models.TSN(5, **TOY, weights=path)
+
+
+def test_caffenet_is_not_taken_for_alexnet(tmp_path):
+    """The same names and shapes: the order of layers without blobs tells."""
+    arrays = {
+        f"{layer}/{kind}": np.zeros((2, 2) if kind == "weights" else 2, np.float32)
+        for layer in (*(f"conv{i}" for i in range(1, 6)), "fc6", "fc7", "fc8")
+        for kind in ("weights", "biases")
+    }
+    orders = {"caffenet": ("pool1", "norm1"), "alexnet": ("norm1", "pool1")}
+    for name, order in orders.items():
+        net = formats.caffe_messages()("Net")(name="net")
+        for layer in order:
+            net.layer.add(name=layer, type="Pooling")
+        formats.write_caffemodel_v2(tmp_path / name, arrays)
+        with (tmp_path / name).open("ab") as file:  # a message goes on behind it
+            file.write(net.SerializeToString())
+    with pytest.raises(WeightsError, match="CaffeNet's .* pools before it normalises"):
+        open_weights(tmp_path / "caffenet")
+    assert open_weights(tmp_path / "alexnet").variant == "caffe"

@@ -1,6 +1,7 @@
 """Presets: records that agree with the networks and converters they name."""
 
 import inspect
+import json
 import math
 import re
 
@@ -8,7 +9,8 @@ import pytest
 
 from vidzoo import models
 from vidzoo.layers import Preprocess
-from vidzoo.weights import PRESETS, convert
+from vidzoo.weights import PRESETS, checksums, convert, transfer
+from vidzoo.weights.presets import DEFAULTS
 
 BUILDERS = {
     "alexnet": models.AlexNet,
@@ -41,16 +43,47 @@ def test_preprocessing_is_one(preset):
     Preprocess(**preset.preprocess)
 
 
-def test_digest_says_which(preset):
-    if preset.digest is not None:
-        algorithm, _, digits = preset.digest.partition(":")
-        assert len(digits) in HEX_DIGITS[algorithm]
-        assert re.fullmatch("[0-9a-f]+", digits)
+def test_files_say_what_to_expect(preset):
+    names = [remote.name for remote in preset.files]
+    assert names and len(set(names)) == len(names)
+    for remote in preset.files:
+        assert re.fullmatch(r"[\w.-]+", remote.name)
+        assert remote.url.startswith(("http://", "https://"))
+        if remote.digest is not None:
+            algorithm, _, digits = remote.digest.partition(":")
+            assert len(digits) in HEX_DIGITS[algorithm]
+            assert re.fullmatch("[0-9a-f]+", digits)
+    if preset.files[0].size is not None:  # float32, with or without more
+        size = sum(remote.size for remote in preset.files)
+        assert 4 * preset.num_parameters <= size < transfer.LARGEST
 
 
 def test_texts_are_there(preset):
-    assert preset.url.startswith("http")
     assert preset.licence and preset.citation and preset.scores
+    assert preset.non_commercial == ("NC" in preset.licence)
+
+
+def test_names_are_no_paths(preset):
+    assert re.fullmatch(r"\w+", preset.name)
+
+
+@pytest.mark.parametrize("start", ["imagenet", "scratch"])
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_i3d_files_are_the_published_ones(modality, start, shared_data):
+    index, data = PRESETS[f"i3d_{modality}_{start}"].files
+    folder = shared_data / "i3d"
+    tensors = json.loads((folder / "checkpoint_tensors.json").read_text())
+    ends = [t["offset"] + t["bytes"] for t in tensors[f"{modality}_{start}"].values()]
+    assert data.size == max(ends)
+    file = folder / "checkpoints" / f"{modality}_{start}" / index.name
+    assert checksums.find_problem(index, file, index.digest) is None
+
+
+def test_imagenet_is_one_preset_of_each_network():
+    served = [(PRESETS[name].network, PRESETS[name].variant) for name in DEFAULTS]
+    assert len(set(served)) == len(DEFAULTS)
+    on_imagenet = [p for p in PRESETS.values() if p.arguments["num_classes"] == 1000]
+    assert set(served) == {(p.network, p.variant) for p in on_imagenet}
 
 
 def test_every_converter_has_its_preset():
