@@ -2,6 +2,8 @@
 # .venv and installs what constraints.txt pins.
 PYTHON ?= python3
 RUN = .venv/bin/python
+# Test files run side by side; each process takes up to 4 GB.
+PROCESSES ?= 2
 
 .PHONY: demo demo-full test lint clean
 
@@ -12,7 +14,7 @@ demo-full: .venv/installed
 	$(RUN) -m vidzoo demo --full --out=runs/demo-full
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile
 
 lint: .venv/installed
 	$(RUN) -m ruff check .

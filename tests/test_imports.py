@@ -86,7 +86,7 @@ def test_files_are_found():
     assert {"vidzoo.models.tdn", "vidzoo_data.clips", "vidzoo.errors"} <= set(FILES)
     found = imports(FILES["vidzoo.models.tdn"])
     assert ("vidzoo.models.backbones", True) in found and ("keras", True) in found
-    found = imports(FILES["vidzoo.cli"])
+    found = imports(FILES["vidzoo.cli.runs"])
     assert ("vidzoo.tasks.train", False) in found  # when its verb runs
 
 

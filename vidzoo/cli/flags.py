@@ -1,0 +1,62 @@
+"""What several verbs' flags share: their types, and handing them on."""
+
+import argparse
+
+
+def taken(args, *names):
+    """Flags by name."""
+    return {name: getattr(args, name) for name in names}
+
+
+def given(args, *names):
+    """Flags by name, without those that were left out."""
+    return {k: v for k, v in taken(args, *names).items() if v is not None}
+
+
+def add_accept_license(verb):
+    """Adds `--accept_license`."""
+    verb.add_argument(
+        *("--accept_license", "--accept-license"),
+        action="store_true",
+        help="accept a preset's licence that forbids commercial use",
+    )
+
+
+def names(text):
+    """A flag's type: names with commas between them."""
+    return tuple(text.split(","))
+
+
+def list_of(kind):
+    """A flag's type: values with commas between them."""
+
+    def parse(text):
+        try:
+            return [kind(part) for part in text.split(",")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"'{text}': give a number, or several with commas between them"
+            ) from None
+
+    return parse
+
+
+def size(text):
+    """A flag's type: `160`, or `128x171` (height x width)."""
+    try:
+        numbers = tuple(int(part) for part in text.split("x"))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 2):
+        raise argparse.ArgumentTypeError(
+            f"'{text}': give 160, or 128x171 (height x width)"
+        )
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def count(text):
+    """A flag's type: a number of 1 or more."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
+    return number

@@ -1,0 +1,247 @@
+"""The verbs from videos to a measured run: demo, prepare, train, evaluate."""
+
+from vidzoo.cli import flags
+from vidzoo.cli.codes import DONE, FAILED, SKIPPED
+from vidzoo.errors import UsageError
+
+
+def demo(verbs):
+    """Adds the flags of `vidzoo demo`."""
+    verb = verbs.add_parser("demo", help="the whole way on made-up videos, in minutes")
+    verb.add_argument("--out", default="runs/demo", help="folder for all that is made")
+    verb.add_argument("--full", action="store_true", help="more videos, more epochs")
+    verb.add_argument("--json", action="store_true", help="print the results as JSON")
+    verb.set_defaults(function=_run_demo)
+
+
+def _run_demo(args):
+    from vidzoo.tasks import demo, show
+
+    results = demo.run(args.out, full=args.full)
+    show.demo_results(results, as_json=args.json)
+    return DONE if results["passed"] else FAILED
+
+
+def prepare(verbs):
+    """Adds the flags of `vidzoo prepare`."""
+    verb = verbs.add_parser("prepare", help="videos to records")
+    verb.add_argument("source", metavar="SOURCE", help="folder of videos, or a CSV")
+    verb.add_argument("out", metavar="OUT", help="folder of records to make")
+    verb.add_argument(
+        "--layout",
+        default="folder",
+        help="how SOURCE is laid out: folder, csv, ucf101 or hmdb51",
+    )
+    verb.add_argument(
+        "--size",
+        type=flags.size,
+        default=256,
+        help="short side in pixels, or HEIGHTxWIDTH (256)",
+    )
+    verb.add_argument("--fps", type=float, help="frames per second to keep (all)")
+    verb.add_argument("--quality", type=int, default=95, help="of JPEG, 1..100 (95)")
+    verb.add_argument("--root", help="csv: folder that paths are relative to")
+    verb.add_argument("--classes", help="csv: file with one class name per line")
+    verb.add_argument(
+        "--splits_dir", help="ucf101, hmdb51: folder of the official split files"
+    )
+    verb.add_argument(
+        "--allow_missing",
+        action="store_true",
+        help="quarantine videos that are listed but not there",
+    )
+    verb.add_argument(
+        "--test_fraction",
+        type=float,
+        help="folder without train/ and test/: share of videos to test on (0.2)",
+    )
+    verb.add_argument("--seed", type=int, help="of that split (0)")
+    verb.add_argument("--workers", type=int, help="processes (one per core)")
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    verb.set_defaults(function=_run_prepare)
+
+
+def _run_prepare(args):
+    from vidzoo.tasks import prepare, show
+
+    summary = prepare.run(
+        args.source,
+        args.out,
+        layout=args.layout,
+        size=args.size,
+        fps=args.fps,
+        quality=args.quality,
+        root=args.root,
+        classes=args.classes,
+        splits_dir=args.splits_dir,
+        allow_missing=args.allow_missing,
+        test_fraction=args.test_fraction,
+        seed=args.seed,
+        workers=args.workers,
+    )
+    show.prepared(summary, args.out, as_json=args.json)
+    return SKIPPED if summary.quarantined else DONE
+
+
+def train(verbs):
+    """Adds the flags of `vidzoo train`."""
+    verb = verbs.add_parser("train", help="records to a trained run")
+    verb.add_argument("records", metavar="RECORDS", help="folder of records")
+    verb.add_argument("--out", required=True, help="run folder to make")
+    verb.add_argument("--model", required=True, help="tsn or tdn")
+    verb.add_argument(
+        "--backbone",
+        default="resnet50",
+        help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
+        "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
+    )
+    verb.add_argument(
+        "--weights",
+        help="initial weights: imagenet, a preset's name or a file (docs/weights.md)",
+    )
+    flags.add_accept_license(verb)
+    verb.add_argument(
+        "--recipe",
+        help="finetune (default with --weights), scratch (without), motion-shapes, or "
+        "the paper's: hmdb51, act, ucf101, fcvid",
+    )
+    verb.add_argument(
+        "--split",
+        default="train",
+        help="videos to train on (train); train1,train2,train3 trains a run for each",
+    )
+    verb.add_argument(
+        "--num_segments", type=flags.count, help="snippets, in place of the recipe's"
+    )
+    verb.add_argument(
+        "--frame_size",
+        type=flags.count,
+        default=224,
+        help="pixels of a clip's side (224)",
+    )
+    verb.add_argument(
+        "--difference_layers",
+        type=flags.names,
+        help="tdn: where differences enter, the first of input,conv1,res2,... (all)",
+    )
+    verb.add_argument("--difference_merge", help="tdn: sum (the default), conv or gate")
+    verb.add_argument(
+        "--epochs",
+        type=flags.list_of(flags.count),
+        help="in place of the recipe's; 8,4 gives each of two phases its own",
+    )
+    verb.add_argument(
+        "--steps",
+        type=flags.list_of(flags.count),
+        help="likewise, for recipes that are counted in steps",
+    )
+    verb.add_argument("--batch_size", type=flags.count, help="in place of the recipe's")
+    verb.add_argument(
+        "--learning_rate",
+        type=flags.list_of(float),
+        help="in place of the recipe's, likewise; its multipliers stay",
+    )
+    verb.add_argument("--dropout", type=float, help="in place of the recipe's")
+    verb.add_argument(
+        "--loss", help="softmax or, for videos with several labels, sigmoid"
+    )
+    verb.add_argument(
+        "--crop", help="corner, multi-scale or random, in place of the recipe's"
+    )
+    verb.add_argument(
+        "--noflip",
+        dest="flip",
+        action="store_false",
+        default=None,
+        help="never mirror clips: where left and right are classes",
+    )
+    verb.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    verb.add_argument(
+        "--devices",
+        type=flags.count,
+        dest="num_devices",
+        help="GPUs, or CPU devices without any, that share each batch (all)",
+    )
+    verb.add_argument(
+        "--mixed_precision", action="store_true", help="compute in bfloat16"
+    )
+    verb.add_argument("--workers", type=flags.count, help="clips decoded at once")
+    verb.add_argument("--jit_compile", action="store_true", help="compile with XLA")
+    verb.add_argument(
+        "--resume", action="store_true", help="go on with a run that was cut short"
+    )
+    verb.set_defaults(function=_run_train)
+
+
+def _run_train(args):
+    from vidzoo.tasks import train
+
+    train.run(
+        args.records,
+        args.out,
+        changes=flags.given(
+            args,
+            *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss"),
+            *("crop", "flip"),
+        ),
+        model_options=flags.given(args, "difference_layers", "difference_merge"),
+        **flags.taken(
+            args,
+            *("model", "backbone", "recipe", "num_segments", "frame_size", "weights"),
+            *("split", "seed", "num_devices", "mixed_precision", "workers"),
+            *("jit_compile", "resume", "accept_license"),
+        ),
+    )
+    return DONE
+
+
+def evaluate(verbs):
+    """Adds the flags of `vidzoo evaluate`."""
+    verb = verbs.add_parser("evaluate", help="a run's scores and metrics on a split")
+    verb.add_argument("run", metavar="RUN", help="run folder, or a folder of several")
+    verb.add_argument("records", metavar="RECORDS", help="folder of records")
+    verb.add_argument(
+        "--protocol",
+        default="center",
+        help="center, or CLIPSxCROPS with 1, 2, 5 or 10 crops, such as 25x10",
+    )
+    verb.add_argument(
+        "--split", help="videos to score (the run's own: test2 for train2)"
+    )
+    verb.add_argument("--out", help="scores file (RUN/scores-SPLIT-PROTOCOL.npz)")
+    verb.add_argument("--seed", type=int, default=0, help="of the random clips (0)")
+    verb.add_argument("--batch_size", type=flags.count, default=16, help="views (16)")
+    verb.add_argument("--workers", type=flags.count, help="clips decoded at once")
+    verb.add_argument(
+        "--confusion",
+        action="store_true",
+        help="also write the confusion matrix, as JSON and PNG, beside the scores",
+    )
+    verb.add_argument("--json", action="store_true", help="print metrics as JSON")
+    verb.set_defaults(function=_run_evaluate)
+
+
+def _run_evaluate(args):
+    from vidzoo.tasks import evaluate, run_folder, show
+
+    names = ("protocol", "seed", "batch_size", "workers", "confusion")
+    options = flags.taken(args, *names)
+    if run_folder.is_single(args.run):
+        scores, measured = evaluate.run(
+            args.run, args.records, split=args.split, out=args.out, **options
+        )
+        show.metrics(measured, as_json=args.json)
+    else:
+        _refuse_for_several_runs(args)
+        result = evaluate.run_splits(args.run, args.records, **options)
+        show.split_metrics(result, as_json=args.json)
+    return DONE
+
+
+def _refuse_for_several_runs(args):
+    for flag, value in (("--split", args.split), ("--out", args.out)):
+        if value is not None:
+            raise UsageError(
+                f"{flag} is for one run; {args.run} holds several, each scored on its "
+                "own test split."
+            )

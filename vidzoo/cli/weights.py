@@ -1,0 +1,58 @@
+"""The verbs on networks and weights: models, convert, verify."""
+
+from vidzoo.cli import flags
+from vidzoo.cli.codes import DONE, FAILED
+
+
+def models(verbs):
+    """Adds the flags of `vidzoo models`."""
+    verb = verbs.add_parser("models", help="networks and public weights, their cost")
+    verb.add_argument("--json", action="store_true", help="print as JSON")
+    verb.set_defaults(function=_run_models)
+
+
+def _run_models(args):
+    from vidzoo.tasks import models, show_weights
+
+    show_weights.models(models.run(), as_json=args.json)
+    return DONE
+
+
+def convert(verbs):
+    """Adds the flags of `vidzoo convert`."""
+    verb = verbs.add_parser("convert", help="public weights to vidzoo's or Keras's")
+    verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
+    verb.add_argument("--model", required=True, help="its network: see vidzoo models")
+    flags.add_accept_license(verb)
+    verb.add_argument(
+        "--out", required=True, help="file to make: .npz, .weights.h5 or .keras"
+    )
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    verb.set_defaults(function=_run_convert)
+
+
+def _run_convert(args):
+    from vidzoo.tasks import convert, show_weights
+
+    options = flags.taken(args, "model", "accept_license")
+    result = convert.run(args.file, args.out, **options)
+    show_weights.converted(result, as_json=args.json)
+    return DONE
+
+
+def verify(verbs):
+    """Adds the flags of `vidzoo verify`."""
+    verb = verbs.add_parser("verify", help="whether weights fit and answer right")
+    verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
+    verb.add_argument("--model", required=True, help="its network: see vidzoo models")
+    flags.add_accept_license(verb)
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    verb.set_defaults(function=_run_verify)
+
+
+def _run_verify(args):
+    from vidzoo.tasks import show_weights, verify
+
+    result = verify.run(args.file, **flags.taken(args, "model", "accept_license"))
+    show_weights.verified(result, as_json=args.json)
+    return DONE if result["passed"] else FAILED
