@@ -167,11 +167,14 @@ def test_these_load_no_backend(code):
     assert not loaded
 
 
-def test_help_loads_no_backend():
-    code = "sys.argv = ['vidzoo', '--help']; from vidzoo.cli import main; main()"
+@pytest.mark.parametrize(
+    "argument, said", [("--help", "predict"), ("models", "GFLOPs")]
+)
+def test_these_verbs_load_no_backend(argument, said):
+    code = f"sys.argv = ['vidzoo', '{argument}']; from vidzoo.cli import main; main()"
     loaded, done = loaded_after(code)
     assert done.returncode == 0, done.stderr
-    assert "prepare" in done.stdout and "predict" in done.stdout
+    assert said in done.stdout
     assert not loaded
 
 

@@ -39,6 +39,7 @@ def _parse(argv):
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(needs_tensorflow=True)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for add in (
         *(runs.demo, runs.prepare, runs.train, runs.evaluate),
@@ -53,8 +54,9 @@ def _run(args):
     show_vidzoo_logs_only()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        with without_greetings():
-            importlib.import_module("tensorflow")
+        if args.needs_tensorflow:
+            with without_greetings():
+                importlib.import_module("tensorflow")
         code = args.function(args)
     except ModuleNotFoundError as error:
         if error.name not in ("tensorflow", "keras"):

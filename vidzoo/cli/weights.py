@@ -8,7 +8,7 @@ def models(verbs):
     """Adds the flags of `vidzoo models`."""
     verb = verbs.add_parser("models", help="networks and public weights, their cost")
     verb.add_argument("--json", action="store_true", help="print as JSON")
-    verb.set_defaults(function=_run_models)
+    verb.set_defaults(function=_run_models, needs_tensorflow=False)
 
 
 def _run_models(args):

@@ -1,11 +1,20 @@
-"""Weights: presets and their downloads, files, and setting them in a model."""
+"""Weights: presets and their downloads, files, and setting them in a model.
 
-from vidzoo.weights.download import fetch
-from vidzoo.weights.load import WeightsFile, open_weights, save_weights
-from vidzoo.weights.preset import Preset, RemoteFile
-from vidzoo.weights.presets import PRESETS
+Each part is imported when first asked for: the table of presets needs no backend.
+"""
 
-__all__ = [
+import importlib
+
+_HOMES = {
+    "PRESETS": "presets",
+    "Preset": "preset",
+    "RemoteFile": "preset",
+    "WeightsFile": "load",
+    "fetch": "download",
+    "open_weights": "load",
+    "save_weights": "load",
+}
+__all__ = [  # noqa: PLE0604
     "PRESETS",
     "Preset",
     "RemoteFile",
@@ -14,3 +23,14 @@ __all__ = [
     "open_weights",
     "save_weights",
 ]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        module = importlib.import_module(f"vidzoo.weights.{_HOMES[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module 'vidzoo.weights' has no attribute '{name}'")
+
+
+def __dir__():
+    return __all__
