@@ -49,7 +49,7 @@ def main(argv=None) -> int:
     parser.add_argument("videos", type=Path, help="folder of classes of clips")
     parser.add_argument("splits", type=Path, help="HMDB51's folder of split files")
     parser.add_argument("out", type=Path, help="folder for all that is made")
-    parser.add_argument("--weights", required=True, help="bvlc GoogLeNet as .npz")
+    parser.add_argument("--weights", required=True, help="GoogLeNet's: file or preset")
     parser.add_argument("--protocol", default="5x2", help="of the test (5x2)")
     parser.add_argument("--official_splits", default="1", help="such as 1,2,3 (1)")
     parser.add_argument("--seeds", default="0,1,2", help="of training (0,1,2)")

@@ -39,7 +39,7 @@ def _parse(argv):
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(needs_tensorflow=True)
+    parser.set_defaults(needs="tensorflow")  # a package to import, without a word
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for add in (
         *(runs.demo, runs.prepare, runs.train, runs.evaluate),
@@ -54,9 +54,9 @@ def _run(args):
     show_vidzoo_logs_only()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        if args.needs_tensorflow:
+        if args.needs is not None:
             with without_greetings():
-                importlib.import_module("tensorflow")
+                importlib.import_module(args.needs)
         code = args.function(args)
     except ModuleNotFoundError as error:
         if error.name not in ("tensorflow", "keras"):

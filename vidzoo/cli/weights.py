@@ -8,7 +8,7 @@ def models(verbs):
     """Adds the flags of `vidzoo models`."""
     verb = verbs.add_parser("models", help="networks and public weights, their cost")
     verb.add_argument("--json", action="store_true", help="print as JSON")
-    verb.set_defaults(function=_run_models, needs_tensorflow=False)
+    verb.set_defaults(function=_run_models, needs=None)
 
 
 def _run_models(args):
@@ -21,14 +21,14 @@ def _run_models(args):
 def convert(verbs):
     """Adds the flags of `vidzoo convert`."""
     verb = verbs.add_parser("convert", help="public weights to vidzoo's or Keras's")
-    verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
+    verb.add_argument("file", metavar="FILE", help="weights file, preset or imagenet")
     verb.add_argument("--model", required=True, help="its network: see vidzoo models")
     flags.add_accept_license(verb)
     verb.add_argument(
         "--out", required=True, help="file to make: .npz, .weights.h5 or .keras"
     )
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    verb.set_defaults(function=_run_convert)
+    verb.set_defaults(function=_run_convert, needs="keras")
 
 
 def _run_convert(args):
@@ -43,11 +43,11 @@ def _run_convert(args):
 def verify(verbs):
     """Adds the flags of `vidzoo verify`."""
     verb = verbs.add_parser("verify", help="whether weights fit and answer right")
-    verb.add_argument("file", metavar="FILE", help="weights file, or a preset's name")
+    verb.add_argument("file", metavar="FILE", help="weights file, preset or imagenet")
     verb.add_argument("--model", required=True, help="its network: see vidzoo models")
     flags.add_accept_license(verb)
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    verb.set_defaults(function=_run_verify)
+    verb.set_defaults(function=_run_verify, needs="keras")
 
 
 def _run_verify(args):

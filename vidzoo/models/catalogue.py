@@ -45,7 +45,8 @@ class Network:
             **changes: further arguments of the builder, e.g. `weights`.
         """
         build = getattr(importlib.import_module("vidzoo.models"), self.builder)
-        return build(num_classes or self.num_classes, **self.arguments | changes)
+        num_classes = num_classes or self.num_classes
+        return build(num_classes, **self.arguments | changes)
 
 
 def _resnet(depth, num_parameters, multiply_adds, variant="v1.5"):

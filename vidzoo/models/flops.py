@@ -7,13 +7,16 @@ from keras import layers
 
 
 def multiply_adds(model: keras.Model) -> int:
-    """Multiply-adds of one clip, of convolutions and dense layers alone.
+    """Multiply-adds of one clip, of convolutions (transposed too) and dense layers.
 
     This is what torchvision lists as a network's FLOPs. A layer counts as often as it
     is applied: a backbone once for every snippet.
 
     Args:
         model: a functional model of one input whose shape is known but for the batch.
+
+    Raises:
+        ValueError: another layer has kernels, such as a recurrent one or a model.
     """
     counts = []
 
@@ -24,6 +27,14 @@ def multiply_adds(model: keras.Model) -> int:
             counts.append(math.prod(outputs.shape) * math.prod(layer.kernel.shape[:-1]))
         elif isinstance(layer, layers.Dense):
             counts.append(math.prod(outputs.shape) * layer.kernel.shape[0])
+        elif isinstance(layer, (layers.Conv2DTranspose, layers.Conv3DTranspose)):
+            # Each input value is spread over a window of each filter.
+            spread = math.prod(layer.kernel.shape[:-1])
+            counts.append(math.prod(inputs[0].shape) * spread)
+        elif any(len(v.shape) > 1 for v in getattr(layer, "weights", ())):
+            raise ValueError(
+                f"Cannot count a {type(layer).__name__}. Received: {layer.name}."
+            )
         return outputs
 
     # Networks fold snippets into the batch, whose size is therefore made known.

@@ -37,6 +37,11 @@ def run(file, out, *, model: str, accept_license: bool = False) -> dict:
     suffix = next((suffix for suffix in SUFFIXES if out.name.endswith(suffix)), None)
     if suffix is None:
         raise UsageError(f"--out={out}: end it in one of {', '.join(SUFFIXES)}.")
+    if suffix == ".keras" and network.variant is None:
+        raise UsageError(
+            f"--out={out}: a .keras holds how many snippets of what size a "
+            f"{network.name} takes, which weights do not tell. End it in .npz."
+        )
     if out.exists():
         raise WeightsError(f"{out}: is there already. Choose another --out.")
     if not out.parent.is_dir():
@@ -54,7 +59,7 @@ def run(file, out, *, model: str, accept_license: bool = False) -> dict:
             preset=weights_file.preset,
         )
     else:
-        _save_as_keras_does(built, out, suffix)
+        _write(built, out, suffix)
     return describe(built, weights_file) | {"out": str(out)}
 
 
@@ -65,3 +70,13 @@ def _save_as_keras_does(model, out, suffix):
         (model.save if suffix == ".keras" else model.save_weights)(file)
         with file.open("rb") as source, replacing(out) as target:
             shutil.copyfileobj(source, target)
+
+
+def _write(model, out, suffix):
+    try:
+        _save_as_keras_does(model, out, suffix)
+    except OSError as error:  # HDF5's names no file
+        reason = error.strerror or error
+        raise WeightsError(
+            f"{out}: cannot be written ({reason}). Make room, or choose another --out."
+        ) from error

@@ -1,15 +1,20 @@
 """A weights file as the network that the user says it is of."""
 
 import difflib
+import inspect
+import logging
 from pathlib import Path
 
 import keras
 
-from vidzoo.errors import UsageError
+from vidzoo import models
+from vidzoo.errors import UsageError, WeightsError
 from vidzoo.models import backbones
 from vidzoo.models.catalogue import NETWORKS, Network
-from vidzoo.weights import WeightsFile, fetch, load, read
-from vidzoo.weights.names import preset_for
+from vidzoo.weights import PRESETS, WeightsFile, fetch, load, read
+from vidzoo.weights.names import IMAGENET, preset_for
+
+_log = logging.getLogger("vidzoo")
 
 
 def find(name: str) -> Network:
@@ -34,67 +39,94 @@ def open_and_build(
 
     Args:
         file: the path of a weights file, also one that Keras itself wrote of this very
-            network; or a preset's name, or `"imagenet"`.
-        network: which it is.
+            network (but TSN and TDN); or a preset's name, or `"imagenet"`.
+        network: which it is; weights of its backbone alone are refused.
         accept_license: accept a preset's licence that forbids commercial use.
 
     Raises:
         WeightsError: the file is damaged, or of another network or variant.
     """
-    preset = None
-    if network.variant is not None:
-        preset = preset_for(file, network.network, network.variant)
-    if preset is not None:
-        fetch(preset, accept_license=accept_license)
     try:
-        weights_file = load.open_weights(file if preset is None else preset.name)
+        weights_file = _open(file, network, accept_license)
     except load.UnknownNetworkError:
         if network.variant is None:
             raise
-        return _from_keras(file, network)
-    arguments = {"weights": weights_file}
-    if network.variant is None and weights_file.network == network.network:
-        arguments |= _as_it_was_built(weights_file)
-    return network.build(_num_classes(weights_file.arrays), **arguments), weights_file
+        weights_file = _open_by_layers(file, network)
+    _check_network(file, weights_file.network, network)
+    arguments = _as_it_was_built(weights_file, network)
+    try:
+        return network.build(**arguments, weights=weights_file), weights_file
+    except ValueError as error:
+        raise WeightsError(f"{file}: does not fit {network.name}. {error}") from error
 
 
-def _from_keras(file, network):
+def _open(file, network, accept_license):
+    """As `open_weights`; what is of another network is refused before it is fetched."""
+    if isinstance(file, str) and file in PRESETS:
+        _check_network(file, PRESETS[file].network, network)
+    if file == IMAGENET or network.variant is not None:
+        preset = preset_for(file, network.network, network.variant)
+        if preset is not None:
+            fetch(preset, accept_license=accept_license)
+            file = preset.name
+    return load.open_weights(file)
+
+
+def _check_network(file, found, network):
+    if found != network.network:
+        names = [n.name for n in NETWORKS.values() if n.network == found]
+        give = f"Give --model={' or '.join(names)}" if names else "Give another --model"
+        raise WeightsError(
+            f"{file}: holds weights of {found}, not of {network.network}. {give}."
+        )
+
+
+def _open_by_layers(file, network):
+    """What Keras itself wrote of this network."""
     arrays = read.read(file)
     kernels = [n for n in ("layers/head/vars/0", "head/kernel") if n in arrays]
     model = network.build(arrays[kernels[0]].shape[-1] if kernels else None)
-    weights_file = load.open_by_layers(
+    return load.open_by_layers(
         Path(file), model, network=network.network, variant=network.variant
     )
-    load.assign_network(model, weights_file, network.network, network.variant)
-    return model, weights_file
 
 
-def _num_classes(arrays):
-    """K; None, the network's own, where no classifier tells."""
+def _as_it_was_built(weights_file, network):
+    """The builder's arguments that the weights tell: classes, channels, and a TDN's."""
+    arrays = weights_file.arrays
+    arguments = {}
     for name in ("head/kernel", "image_head/kernel"):
         if name in arrays:
-            return arrays[name].shape[-1]
-    return None
-
-
-def _as_it_was_built(weights_file):
-    """The arguments of a TSN or TDN that its weights tell."""
-    arguments = {}
+            arguments["num_classes"] = arrays[name].shape[-1]
     for name, backbone in backbones.BACKBONES.items():
         if (backbone.name, backbone.variant) == (
             weights_file.backbone,
             weights_file.variant,
         ):
-            arguments["backbone"] = name
+            prefix = "" if network.variant else "image_"
+            kernel = arrays.get(f"{prefix}{backbone.first_convolution}/kernel")
+            arguments |= _with_channels(network, kernel)
+            if network.variant is None:
+                arguments["backbone"] = name
             if weights_file.differences:
                 arguments["difference_layers"] = tuple(
                     stage
                     for stage in ("input", *backbone.stages)
                     if f"{stage}_motion" in weights_file.differences
                 )
-    merges = [n for n in weights_file.arrays if n.endswith("_merge/kernel")]
+    merges = [name for name in arrays if name.endswith("_merge/kernel")]
     if merges:
-        *_, inputs, outputs = weights_file.arrays[merges[0]].shape
+        *_, inputs, outputs = arrays[merges[0]].shape
         # A gate reads both maps, side by side.
         arguments["difference_merge"] = "conv" if inputs == outputs else "gate"
     return arguments
+
+
+def _with_channels(network, kernel):
+    """The shape of a frame, of as many channels as the first kernel reads."""
+    *_, height, width, channels = network.shape
+    if kernel is None or kernel.shape[-2] == channels:
+        return {}
+    parameters = inspect.signature(getattr(models, network.builder)).parameters
+    name = "image_shape" if "image_shape" in parameters else "frame_shape"
+    return {name: (height, width, kernel.shape[-2])}

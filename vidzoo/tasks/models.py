@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from vidzoo.models.catalogue import NETWORKS
-from vidzoo.weights import PRESETS
+from vidzoo.weights.presets import DEFAULTS, PRESETS
 
 
 def run() -> list[dict]:
@@ -11,6 +11,7 @@ def run() -> list[dict]:
     return [
         {
             "name": network.name,
+            "is_backbone": len(network.shape) == 3,
             "builder": network.builder,
             "arguments": dict(network.arguments),
             "variant": network.variant,
@@ -19,7 +20,7 @@ def run() -> list[dict]:
             "num_parameters": network.num_parameters,
             "multiply_adds": network.multiply_adds,
             "presets": [
-                asdict(preset)
+                asdict(preset) | {"is_imagenet": preset.name in DEFAULTS}
                 for preset in PRESETS.values()
                 if (preset.network, preset.variant)
                 == (network.network, network.variant)

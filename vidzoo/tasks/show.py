@@ -141,7 +141,7 @@ def demo_results(results, *, as_json: bool) -> None:
 
 def write_json(value):
     """Prints a value as JSON."""
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def lines(texts):

@@ -10,8 +10,9 @@ def models(networks, *, as_json: bool) -> None:
     if as_json:
         write_json(networks)
         return
-    table = Table(title="networks (--model, --backbone)")
-    table.add_column("network")
+    table = Table(title="networks (--model of verify and convert)")
+    table.add_column("network", no_wrap=True)
+    table.add_column("backbone")
     table.add_column("input", justify="right")
     for name in ("classes", "parameters, M", "GFLOPs"):
         table.add_column(name, justify="right")
@@ -19,24 +20,30 @@ def models(networks, *, as_json: bool) -> None:
     for network in networks:
         table.add_row(
             network["name"],
+            "yes" if network["is_backbone"] else "",
             "x".join(map(str, network["shape"])),
             str(network["num_classes"]),
             f"{network['num_parameters'] / 1e6:.2f}",
             f"{network['multiply_adds'] / 1e9:.2f}",
-            ", ".join(preset["name"] for preset in network["presets"]),
+            ", ".join(
+                preset["name"] + ("*" if preset["is_imagenet"] else "")
+                for preset in network["presets"]
+            ),
         )
     console().print(table)
     lines(
         [
-            "Input: (frames x) height x width x channels. Parameters: trainable. "
-            "GFLOPs: 1e9 multiply-adds of",
-            "convolutions and dense layers, for one such input. TSN and TDN: on "
-            "resnet50.",
+            "Backbone: --backbone of train, for its models tsn and tdn, here on "
+            "resnet50. Input: (frames x) height x width x",
+            "channels. Parameters: trainable. GFLOPs: 1e9 multiply-adds of "
+            "convolutions and dense layers, for one such input.",
+            "*: what --weights=imagenet means for that network.",
         ]
     )
     table = Table(title="presets: public weights")
-    for name in ("preset", "licence", "score, as its origin states it"):
-        table.add_column(name, overflow="fold")
+    table.add_column("preset", no_wrap=True)
+    for name in ("licence", "score, as its origin states it"):
+        table.add_column(name)
     for network in networks:
         for preset in network["presets"]:
             table.add_row(preset["name"], preset["licence"], preset["scores"])
@@ -48,7 +55,7 @@ def converted(result, *, as_json: bool) -> None:
     if as_json:
         write_json(result)
         return
-    lines([f"{result['out']}: {_described(result)}"])
+    lines([f"{result['out']}: {_described(result)}, from {result['file']}"])
 
 
 def verified(result, *, as_json: bool) -> None:
@@ -56,7 +63,8 @@ def verified(result, *, as_json: bool) -> None:
     if as_json:
         write_json(result)
         return
-    lines([f"{result['file']}: {_described(result)}"])
+    dtypes = ", ".join(result["dtypes"])
+    lines([f"{result['file']}: {_described(result)}, {dtypes}"])
     lines(["names, shapes and variant fit; all values are finite"])
     settings = result["preprocess"]
     lines(
@@ -74,8 +82,8 @@ def verified(result, *, as_json: bool) -> None:
         lines(
             [
                 f"answer to the test pattern: {_answer(answer)}; EXPECTED "
-                f"{_answer(expected)}, of {result['preset']}. These are other weights "
-                "of that network, or changed ones: get the file anew."
+                f"{_answer(expected)}. These are not {result['preset']}'s weights, but "
+                "another training of that network, or a damaged file."
             ]
         )
 
@@ -90,11 +98,13 @@ def _described(result):
         where += f" on {result['backbone']}"
     return (
         f"{where} {result['variant']}, {outputs}; {result['num_arrays']} arrays, "
-        f"{result['num_values']:,} values, {', '.join(result['dtypes'])}"
+        f"{result['num_values']:,} values"
     )
 
 
 def _answer(answer):
+    if answer["label"] is None:
+        return "numbers that are not finite"
     return (
         f"class {answer['label']}, logit {answer['logit']:.4f}, "
         f"norm of all {answer['norm']:.4f}"

@@ -20,12 +20,15 @@ __all__ = [  # noqa: PLE0604
     "RemoteFile",
     "WeightsFile",
     "fetch",
+    "initialize",
     "open_weights",
     "save_weights",
 ]
 
 
 def __getattr__(name):
+    if name == "initialize":
+        return importlib.import_module("vidzoo.weights.initialize")
     if name in _HOMES:
         module = importlib.import_module(f"vidzoo.weights.{_HOMES[name]}")
         return getattr(module, name)

@@ -8,6 +8,7 @@ of the first download takes its place: `<file>.sha256`, as `sha256sum -c` reads 
 import hashlib
 import json
 import logging
+import re
 import time
 from contextlib import suppress
 from functools import partial
@@ -84,8 +85,8 @@ def _expected(remote, path):
     """The origin's digest, or what was recorded in its place, or None."""
     if remote.digest or not _record(path).is_file():
         return remote.digest
-    words = _record(path).read_text(encoding="utf-8").split()
-    if not words or len(words[0]) != 64:
+    words = _record(path).read_bytes().decode("ascii", "replace").lower().split()
+    if not words or not re.fullmatch("[0-9a-f]{64}", words[0]):
         raise WeightsError(
             f"{_record(path)}: damaged; it should hold the file's SHA-256. Remove it "
             f"and {path.name}, which is then fetched anew."

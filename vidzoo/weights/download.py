@@ -66,7 +66,7 @@ def cache_folder() -> Path:
         WeightsError: no variable names one and the user has no home.
     """
     if folder := os.environ.get("VIDZOO_CACHE"):
-        return Path(folder)
+        return Path(folder).expanduser()
     caches = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(caches):  # others do not count, says the XDG specification
         return Path(caches) / "vidzoo"
@@ -109,7 +109,8 @@ def _fetch_missing(preset, folder):
     with locked(folder, on_wait):
         missing = _missing(preset, folder)  # what another process has left to do
         if missing:
-            _log.info("%s: licence: %s", preset.name, preset.licence)
+            level = logging.WARNING if preset.non_commercial else logging.INFO
+            _log.log(level, "%s: licence: %s", preset.name, preset.licence)
             _log.info("%s: cite %s", preset.name, preset.citation)
         for i, remote in enumerate(missing):
             _download(remote, folder, preset.name, missing[i:])

@@ -249,7 +249,7 @@ def tdn_from_subnetworks(image: WeightsFile, difference: WeightsFile) -> Weights
         )
     if difference.network in _PREFIXES:
         difference = _image_subnetwork(difference)
-    difference = another_number_of_classes(backbone.without_hidden(difference))
+    difference = _without_heads(backbone.without_hidden(difference))
     image = _image_subnetwork(image)
     return _changed(
         image,
@@ -342,13 +342,12 @@ def actionflownet_encoder_from_r3d18(weights_file: WeightsFile) -> WeightsFile:
             f"{weights_file.path}: holds weights of {weights_file.network} "
             f"{weights_file.variant}, not of resnet3d torchvision (r3d_18)."
         )
-    _log.info(
+    _log.warning(
         "%s: r3d_18's weights as an initialisation of ActionFlowNet's encoder, which "
         "is not the same network: it has a max-pool that r3d_18 has not.",
         weights_file.path,
     )
-    changed = another_number_of_classes(weights_file)
-    return _changed(changed, variant="actionflownet")
+    return _changed(_without_heads(weights_file), variant="actionflownet")
 
 
 def another_number_of_classes(weights_file: WeightsFile) -> WeightsFile:
@@ -363,15 +362,21 @@ def another_number_of_classes(weights_file: WeightsFile) -> WeightsFile:
     Raises:
         WeightsError: there is no classifier in it.
     """
+    changed = _without_heads(weights_file)
+    if not changed.left_out:
+        raise WeightsError(
+            f"{weights_file.path}: has no classifier, an array named {_HEAD}/kernel."
+        )
+    return changed
+
+
+def _without_heads(weights_file):
+    """The file without its classifiers, if it has any."""
     heads = {
         name.removesuffix("/kernel"): array.shape[-1]
         for name, array in weights_file.arrays.items()
         if name == f"{_HEAD}/kernel" or name.endswith(f"_{_HEAD}/kernel")
     }
-    if not heads and not weights_file.left_out:
-        raise WeightsError(
-            f"{weights_file.path}: has no classifier, an array named {_HEAD}/kernel."
-        )
     arrays = {
         name: array
         for name, array in weights_file.arrays.items()

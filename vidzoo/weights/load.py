@@ -28,14 +28,13 @@ from vidzoo.weights.names import preset_for
 
 _HEAD = "head"
 _SEED = "/seed_generator/"  # a dropout layer's random state
-# (network, variant, variant of the model) -> what makes the one from the other
+# (the file's network or variant, the model's) -> what makes the one from the other
 _INITIALISATIONS = {
-    (
-        "resnet3d",
-        "torchvision",
-        "actionflownet",
-    ): "vidzoo.weights.initialize.actionflownet_encoder_from_r3d18"
+    ("torchvision", "actionflownet"): "actionflownet_encoder_from_r3d18",
+    ("resnet18", "resnet3d"): "inflate",
+    ("tsn", "tdn"): "difference_from_image",
 }
+_LARGEST = {"float16": 65504.0, "float32": float(np.finfo(np.float32).max)}
 _log = logging.getLogger("vidzoo")
 
 
@@ -119,7 +118,7 @@ def _open_file(path):
         f"{path}: cannot tell which network these {len(arrays)} arrays belong to "
         f"(first: {next(iter(arrays), 'none')}). Expected a file that vidzoo wrote, "
         "or one of the public weights that docs/weights.md lists. If Keras wrote it "
-        "of one of vidzoo's networks, name that: "
+        "of one of vidzoo's networks but TSN and TDN, name that: "
         "vidzoo convert FILE --model=NAME --out=FILE.npz."
     )
 
@@ -130,6 +129,9 @@ def _converted(path, arrays, converter):
         arrays = converter.convert(arrays)
     except UnreadableError as error:
         raise WeightsError(f"{path}: these weights are {error}.") from error
+    # Of other classes, they are another training of that network.
+    classes = arrays["head/kernel"].shape[-1] if "head/kernel" in arrays else None
+    is_preset = classes == preset.arguments["num_classes"]
     return WeightsFile(
         path=path,
         network=preset.network,
@@ -137,15 +139,15 @@ def _converted(path, arrays, converter):
         variant=preset.variant,
         preprocess=preset.preprocess,
         arrays=arrays,
-        preset=preset.name,
+        preset=preset.name if is_preset else None,
     )
 
 
 def open_by_layers(path, model, *, network: str, variant: str) -> WeightsFile:
     """Reads what Keras itself wrote of a network: `.h5`, `.weights.h5` or `.keras`.
 
-    Such a file names no network and no preprocessing. The caller says which it is; its
-    preprocessing is taken to be that of `model`.
+    Such a file names no network. The caller says which it is; its preprocessing is
+    what a `.keras` says, and else taken to be that of `model`, said aloud.
 
     Args:
         path: the file.
@@ -166,7 +168,12 @@ def open_by_layers(path, model, *, network: str, variant: str) -> WeightsFile:
         for name, array in read.read(path).items()
         if _SEED not in name
     }
-    settings = model.get_layer("preprocess").settings()
+    settings = read.keras_zip.preprocess_settings(path)
+    if settings is None:
+        settings = model.get_layer("preprocess").settings()
+        _log.warning(
+            "%s: does not name its preprocessing; taken to be %s's own.", path, network
+        )
     return WeightsFile(Path(path), network, network, variant, settings, arrays)
 
 
@@ -228,6 +235,7 @@ def assign_network(model, weights_file: WeightsFile, network: str, variant: str)
         raise WeightsError(
             f"{weights_file.path}: holds weights of {weights_file.network}, "
             f"not of {network}. Build that network, or give other weights."
+            + _hint(weights_file, network)
         )
     _check_variant(weights_file, variant)
     _assign_own(model, weights_file)
@@ -277,7 +285,7 @@ def assign_subnetworks(
         heads = {x.name for x in model.layers if x.name.endswith(f"_{_HEAD}")}
         fresh = heads | _outside(model, subnetworks)
         _assign(model, arrays, weights_file.path, fresh_layers=fresh)
-        _log.info(
+        _log.warning(
             "%s: %s for %s; the classifier starts afresh.",
             weights_file.path,
             weights_file.network,
@@ -287,6 +295,7 @@ def assign_subnetworks(
         raise WeightsError(
             f"{weights_file.path}: holds weights of {weights_file.network}, "
             f"not of {network} or of its backbone {backbone}."
+            + _hint(weights_file, network)
         )
 
 
@@ -300,7 +309,7 @@ def _assign_own(model, weights_file, fresh_layers=frozenset()):
     fresh = {*fresh_layers, *weights_file.left_out}
     _assign(model, weights_file.arrays, weights_file.path, fresh_layers=fresh)
     for head, num_classes in weights_file.left_out.items():
-        _log.info(
+        _log.warning(
             "%s: the classifier %s of %d classes is left out; the model's, of %d, "
             "starts afresh.",
             weights_file.path,
@@ -324,6 +333,11 @@ def _own_file(path, arrays):
             preset=header.get("preset"),
         )
         Preprocess(**weights_file.preprocess)  # checks it
+        texts = ("network", "backbone", "variant")
+        if not all(isinstance(header[name], str) for name in texts):
+            raise TypeError(f"{', '.join(texts)} must be texts")
+        if not isinstance(weights_file.preset, str | None):
+            raise TypeError("preset must be a text")
         return weights_file
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: damaged header ({error!r}).") from error
@@ -331,15 +345,21 @@ def _own_file(path, arrays):
 
 def _check_variant(weights_file, variant):
     if weights_file.variant != variant:
-        function = _INITIALISATIONS.get(
-            (weights_file.network, weights_file.variant, variant)
-        )
         raise WeightsError(
             f"{weights_file.path}: holds {weights_file.backbone} "
             f"{weights_file.variant}, but this network is {weights_file.backbone} "
             f"{variant}; the shapes may fit, the answers would be wrong."
-            + (f" To start a training from them: {function}." if function else "")
+            + _hint(weights_file, variant)
         )
+
+
+def _hint(weights_file, wanted):
+    """The initialisation that makes a start for the wanted network or variant."""
+    for found in (weights_file.network, weights_file.variant):
+        if function := _INITIALISATIONS.get((found, wanted)):
+            where = "vidzoo.weights.initialize"
+            return f" To start a training from them: {where}.{function}."
+    return ""
 
 
 def _assign(model, arrays, path, fresh_layers=()):
@@ -352,8 +372,33 @@ def _assign(model, arrays, path, fresh_layers=()):
     wanted = {name: tuple(variable.shape) for name, variable in variables.items()}
     found = {name: tuple(array.shape) for name, array in arrays.items()}
     if wanted != found:
-        raise WeightsError(f"{path}: does not fit the model. {_differ(found, wanted)}")
+        differences = {name for name, _ in wanted.items() ^ found.items()}
+        hint = ""
+        if all(name.rpartition("/")[0].endswith(_HEAD) for name in differences):
+            hint = (
+                " For another number of classes: "
+                "vidzoo.weights.initialize.another_number_of_classes."
+            )
+        raise WeightsError(
+            f"{path}: does not fit the model. {_differ(found, wanted)}{hint}"
+        )
+    _check_range(variables, arrays, path)
     _set_all(variables, arrays)
+
+
+def _check_range(variables, arrays, path):
+    """What is finite in the file's precision must be so in the model's."""
+    for name, variable in variables.items():
+        array = arrays[name]
+        largest = _LARGEST.get(variable.dtype, math.inf)
+        if array.dtype.kind == "f" and array.size and array.dtype.itemsize > 2:
+            if max(array.max(), -array.min()) > largest:
+                count = np.count_nonzero(np.abs(array) > largest)
+                raise WeightsError(
+                    f"{path}: {name} would become infinite: {count} of its "
+                    f"{array.size} values are beyond {variable.dtype}'s. Give weights "
+                    "in the model's precision."
+                )
 
 
 def _set_all(variables, arrays):
@@ -362,20 +407,35 @@ def _set_all(variables, arrays):
     Those wait on disk: beside the file's arrays and the model, memory would have to
     hold the weights a third time.
     """
+    try:
+        with tempfile.TemporaryFile() as old_values:
+            _set_or_restore(variables, arrays, old_values)
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _set_or_restore(variables, arrays, old_values):
     done = []
-    with tempfile.TemporaryFile() as old_values:
-        try:
-            for name, variable in variables.items():
-                for block in _blocks(variable):
-                    np.save(old_values, block, allow_pickle=False)
-                done.append(variable)
-                variable.assign(arrays[name])
-        except BaseException:
-            old_values.seek(0)
-            for variable in done:
-                blocks = [np.load(old_values) for _ in _blocks(variable)]
-                variable.assign(np.concatenate(blocks).reshape(variable.shape))
-            raise
+    try:
+        for name, variable in variables.items():
+            for block in _blocks(variable):
+                np.save(old_values, block, allow_pickle=False)
+            done.append(variable)
+            variable.assign(arrays[name])
+    except BaseException:
+        old_values.seek(0)
+        for variable in done:
+            blocks = [np.load(old_values) for _ in _blocks(variable)]
+            variable.assign(np.concatenate(blocks).reshape(variable.shape))
+        raise
+
+
+def _no_room(error):
+    return WeightsError(
+        f"{tempfile.gettempdir()}: the model's old weights could not be put aside "
+        f"there ({error.strerror}); the model is as it was. Make room, or name another "
+        "folder by TMPDIR."
+    )
 
 
 def _blocks(variable, limit=2**24):

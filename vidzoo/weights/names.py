@@ -34,7 +34,11 @@ def preset_for(
         return _imagenet(network, variant)
     preset = PRESETS.get(weights)
     if preset is None and _looks_like_a_name(weights):
-        near = difflib.get_close_matches(weights, PRESETS, n=3) or PRESETS
+        known = [IMAGENET] if (network, variant) in _on_imagenet() else []
+        known += [
+            p.name for p in PRESETS.values() if network in (None, p.network)
+        ] or PRESETS
+        near = difflib.get_close_matches(weights.lower(), known, n=3) or known
         raise WeightsError(
             f"{weights}: neither a preset nor a file. Presets: {', '.join(near)}."
         )
@@ -52,10 +56,15 @@ def _looks_like_a_name(weights):
     return is_bare and not path.exists() and not Path(f"{weights}.index").exists()
 
 
+def _on_imagenet():
+    """(network, variant) -> the preset that `"imagenet"` means for it."""
+    presets = [PRESETS[name] for name in DEFAULTS]
+    return {(preset.network, preset.variant): preset for preset in presets}
+
+
 def _imagenet(network, variant):
-    for name in DEFAULTS:
-        if (PRESETS[name].network, PRESETS[name].variant) == (network, variant):
-            return PRESETS[name]
+    if preset := _on_imagenet().get((network, variant)):
+        return preset
     if network is None:
         raise WeightsError(
             f"{IMAGENET}: means other weights for each network. Give one of: "

@@ -28,8 +28,8 @@ TORCHVISION_KINETICS = {
     "std": (0.22803, 0.22145, 0.216989),
 }
 # C3D's: blue first. The origin subtracts a mean clip, one value per pixel and frame;
-# this is a colour close to that clip's average, in whole levels.
-C3D = CAFFE | {"mean": (90.0, 98.0, 102.0)}
+# this is that clip's average, as its users report it.
+C3D = CAFFE | {"mean": (90.25, 97.66, 101.41)}
 # kinetics-i3d's: -1..1, for RGB and for flow as 8-bit images at a bound of 20 pixels.
 I3D = {
     "rgb": {

@@ -57,6 +57,7 @@ class Preset:
         variant: which of the networks of that name.
         files: what the origin publishes. The first is the one to open; the others lie
             beside it.
+        converter: module of `vidzoo.weights.convert` that knows the origin's names.
         num_parameters: of the whole network with its classifier, trainable ones.
         arguments: of the builder.
         preprocess: arguments of `vidzoo.layers.Preprocess`.
@@ -72,6 +73,7 @@ class Preset:
     network: str
     variant: str
     files: tuple[RemoteFile, ...]
+    converter: str
     num_parameters: int
     arguments: Mapping
     preprocess: Mapping

@@ -57,16 +57,18 @@ def transfer(remote: RemoteFile, part: Path, title: str) -> None:
     """
     if not remote.url.startswith(("http://", "https://")):
         raise TransferError("only http and https are fetched")
-    size_before = _size(part)
-    for wait in (*WAITS, None):
+    waits, had, came_any = list(WAITS), _size(part), False
+    while True:
         try:
             return _attempt(remote, part, title)
         except _BrokenError as broken:
-            offline = isinstance(broken, _UnreachableError)
-            if wait is None or (offline and _size(part) == size_before):
+            if _size(part) > had:  # as long as something comes, it goes on
+                waits, had, came_any = list(WAITS), _size(part), True
+            offline = isinstance(broken, _UnreachableError) and not came_any
+            if offline or not waits:
                 raise TransferError(str(broken)) from broken
             _log.warning("warning: %s: %s; goes on", remote.url, broken)
-            time.sleep(wait)
+            time.sleep(waits.pop(0))
 
 
 def discard(part: Path) -> None:
@@ -134,6 +136,8 @@ def _open(request):
         return opener.open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError:
         raise
+    except ValueError as error:  # an address, of a redirect perhaps, that is none
+        raise TransferError(f"leads to no valid address: {error}") from error
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.URLError):  # while it connects
             reason = f"cannot be reached: {_words(error.reason)}"
@@ -188,7 +192,7 @@ def _receive(response, remote, part, start, total, title):
             f"the server's file has {total} bytes, {remote.size} were expected"
         )
     limit = next(n for n in (remote.size, total, LARGEST) if n is not None)
-    if limit > LARGEST:
+    if limit > LARGEST and remote.size is None:
         raise TransferError(f"the server's file has {limit} bytes, {LARGEST} at most")
     done = start
     megabytes = None if limit == LARGEST else -(-limit // _MEGABYTE)
@@ -252,8 +256,12 @@ def _version(response):
 
 
 def _read_version(part):
+    """What was kept; nothing if that is no text of one line."""
     file = _version_file(part)
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    if not file.is_file():
+        return ""
+    text = file.read_bytes().decode("ascii", "replace").strip()
+    return text if text.isprintable() and "\ufffd" not in text else ""
 
 
 def _write_version(response, part):

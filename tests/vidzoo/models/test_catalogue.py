@@ -59,6 +59,7 @@ def test_numbers_are_the_networks(name):
 
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision_counts_as_many(name):
+    """Of the numbers kept, which the test above counts."""
     found = NETWORKS[name].multiply_adds / 1e9
     assert found == pytest.approx(TORCHVISION[name], abs=0.006)
 
@@ -79,6 +80,24 @@ def test_by_hand():
     model = keras.Model(image, twice(twice(layers.BatchNormalization()(x))))
     by_hand = 48 * 10 * (9 * 4) + 12 * 6 * 5 + 2 * 12 * 6 * 6
     assert multiply_adds(model) == by_hand
+
+
+def test_transposed_convolutions_by_hand():
+    """Five by four pixels of three channels, each spread over 2x2x7 values."""
+    image = keras.Input((5, 4, 3))
+    model = keras.Model(image, layers.Conv2DTranspose(7, 2, strides=2)(image))
+    assert multiply_adds(model) == 20 * 3 * (2 * 2 * 7)
+
+
+def test_what_cannot_be_counted_is_said():
+    frames = keras.Input((5, 4))
+    model = keras.Model(frames, layers.LSTM(3, name="memory")(frames))
+    with pytest.raises(ValueError, match="Cannot count a LSTM. Received: memory"):
+        multiply_adds(model)
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3)], name="inner")
+    model = keras.Model(frames, inner(frames[:, 0]))
+    with pytest.raises(ValueError, match="Received: inner"):
+        multiply_adds(model)
 
 
 def test_a_backbone_counts_for_every_snippet():

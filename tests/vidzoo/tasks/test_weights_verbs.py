@@ -8,7 +8,14 @@ import pytest
 
 from tests.vidzoo.weights.origins import drawn
 from vidzoo import cli, models
-from vidzoo.weights import PRESETS, load, open_weights, pattern, save_weights
+from vidzoo.weights import (
+    PRESETS,
+    initialize,
+    load,
+    open_weights,
+    pattern,
+    save_weights,
+)
 
 GOOGLENET = "weights/bvlc_googlenet_oihw.npz"
 
@@ -41,7 +48,14 @@ def small(tmp_path_factory):
 def test_models_lists_networks_and_presets(vidzoo):
     code, out, err = vidzoo("models")
     assert (code, err) == (0, "")
-    for text in ("resnet50 ", "25.56", "4.09", "vgg16_keras", "CC BY-NC", "TSN and"):
+    for text in (
+        "resnet50 ",
+        "25.56",
+        "4.09",
+        "vgg16_keras",
+        "CC BY-NC",
+        "googlenet_bvlc*",
+    ):
         assert text in out, text
 
 
@@ -64,7 +78,7 @@ def test_real_weights_answer_as_expected(vidzoo, shared_data):
     code, out, err = vidzoo("verify", shared_data / GOOGLENET, "--model=googlenet")
     assert (code, err) == (0, "")
     assert "6,998,552 values" in out and "mean 104 117 123" in out
-    assert "class 455, logit 8.6796, norm of all 88.2112, as expected" in out
+    assert "class 455, logit 8.7030, norm of all 88.2971, as expected" in out
 
 
 @pytest.mark.parametrize("change", ["flipped", "last-digit"])
@@ -80,7 +94,7 @@ def test_changed_weights_fail(change, vidzoo, shared_data, tmp_path):
     np.savez(tmp_path / "changed.npz", **arrays)
     code, out, _ = vidzoo("verify", tmp_path / "changed.npz", "--model=googlenet")
     assert code == 1
-    assert "EXPECTED class 455, logit 8.6796" in out and "googlenet_bvlc" in out
+    assert "EXPECTED class 455, logit 8.7030" in out and "googlenet_bvlc" in out
 
 
 def test_own_weights_have_no_known_answer(vidzoo, small):
@@ -120,18 +134,64 @@ def test_v1_is_not_v1_5(vidzoo, tmp_path):
         models.ResNet50(5, weights=tmp_path / "v1.npz")
     code, out, err = vidzoo("verify", tmp_path / "v1.npz", "--model=resnet50")
     assert (code, out) == (1, "")
-    assert "v1" in err and "v1.5" in err and err.count("\n") == 1
+    assert "holds resnet50 v1, but this network is resnet50 v1.5;" in err
+    assert err.count("\n") == 1
 
 
 def test_unhappy_paths_of_verify(vidzoo, small, tmp_path):
-    for file, model, code, text in (
+    text = tmp_path / "text.pth"
+    text.write_text("Dear reader")
+    for file, model, code, said in (
         (small, "resnet81", 2, "Did you mean resnet18?"),
-        (small, "resnet34", 1, "holds weights of resnet18, not of resnet34"),
+        (small, "resnet34", 1, "not of resnet34. Give --model=resnet18."),
+        (small, "tsn", 1, "not of tsn. Give --model=resnet18."),
+        ("resnet18_torchvision", "tsn", 1, "not of tsn. Give --model=resnet18."),
+        ("imagenet", "tsn", 1, "no weights of tsn"),
+        (tmp_path, "resnet18", 1, "is a folder"),
+        (text, "resnet18", 1, "no pickle, or a damaged one"),
         (tmp_path / "none.pth", "resnet18", 1, "no such weights file"),
     ):
         found, out, err = vidzoo("verify", file, f"--model={model}")
         assert (found, out) == (code, ""), err
-        assert text in err and err.count("\n") == 1
+        assert said in err and err.count("\n") == 1
+
+
+def test_flow_weights_have_their_channels(vidzoo, tmp_path):
+    """Ten channels in the first kernel; the TSN is built for as many."""
+    rgb = tmp_path / "rgb.npz"
+    names = {"network": "tsn", "backbone": "resnet18", "variant": "v1.5"}
+    size = {"num_segments": 2, "backbone": "resnet18"}
+    save_weights(rgb, models.TSN(4, frame_shape=(64, 64, 3), **size), **names)
+    start = initialize.flow_from_rgb(open_weights(rgb))
+    flow = models.TSN(4, frame_shape=(64, 64, 10), **size, weights=start)
+    save_weights(tmp_path / "flow.npz", flow, **names)
+    code, out, err = vidzoo("verify", tmp_path / "flow.npz", "--model=tsn")
+    assert (code, err) == (0, "")
+    assert "tsn on resnet18 v1.5, 4 classes" in out and "mean 0.501961 0.501961," in out
+    for file in (rgb, tmp_path / "flow.npz"):
+        out_file = tmp_path / "out.keras"
+        code, _, err = vidzoo("convert", file, "--model=tsn", f"--out={out_file}")
+        assert code == 2 and "End it in .npz" in err and not out_file.exists()
+
+
+def test_other_classes_are_not_the_preset(vidzoo, shared_data, tmp_path):
+    with np.load(shared_data / GOOGLENET) as data:
+        arrays = dict(data)
+    for name in ("loss3/classifier/weights", "loss3/classifier/biases"):
+        arrays[name] = arrays[name][:5]
+    np.savez(tmp_path / "fine-tuned.npz", **arrays)
+    code, out, _ = vidzoo("verify", tmp_path / "fine-tuned.npz", "--model=googlenet")
+    assert code == 0 and "5 classes" in out and "not checked, none is known" in out
+
+
+def test_a_header_of_the_wrong_kind(vidzoo, small, tmp_path):
+    for change in ({"preset": []}, {"network": ["resnet18"]}):
+        with np.load(small) as data:
+            arrays = dict(data)
+        header = json.loads(str(arrays["__vidzoo__"])) | change
+        np.savez(tmp_path / "x.npz", **arrays | {"__vidzoo__": json.dumps(header)})
+        code, out, err = vidzoo("verify", tmp_path / "x.npz", "--model=resnet18")
+        assert (code, out) == (1, "") and "damaged header" in err
 
 
 def test_foreign_names_are_listed_on_both_sides(vidzoo, tmp_path):
@@ -182,6 +242,37 @@ def test_converted_weights_answer_the_same(vidzoo, shared_data, tmp_path):
     )
     code, out, _ = vidzoo("verify", tmp_path / "g.npz", "--model=googlenet")
     assert code == 0 and "as expected" in out
+
+
+def test_preprocessing_comes_along(vidzoo, small, tmp_path):
+    """A `.keras` says it; of a `.weights.h5` it is assumed, aloud."""
+    with np.load(small) as data:
+        arrays = dict(data)
+    header = json.loads(str(arrays["__vidzoo__"]))
+    header["preprocess"]["mean"] = [0.1, 0.2, 0.3]
+    odd = tmp_path / "odd.npz"
+    np.savez(odd, **arrays | {"__vidzoo__": json.dumps(header)})
+    for suffix, mean in (("keras", 0.1), ("weights.h5", 0.485)):
+        by_keras, back = tmp_path / f"x.{suffix}", tmp_path / f"{suffix}.npz"
+        for source, target in ((odd, by_keras), (by_keras, back)):
+            code, _, err = vidzoo(
+                "convert", source, "--model=resnet18", f"--out={target}"
+            )
+            assert code == 0
+        assert open_weights(back).preprocess["mean"][0] == mean
+        assert ("does not name its preprocessing" in err) == (suffix == "weights.h5")
+
+
+def test_a_failed_write_leaves_nothing(vidzoo, small, tmp_path, monkeypatch):
+    def fail(self, path, **options):
+        path.write_bytes(b"half")
+        raise OSError("[Errno 28] No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save_weights", fail)
+    target = tmp_path / "x.weights.h5"
+    code, out, err = vidzoo("convert", small, "--model=resnet18", f"--out={target}")
+    assert (code, out) == (1, "") and f"{target}: cannot be written" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_unhappy_paths_of_convert(vidzoo, small, tmp_path):

@@ -109,12 +109,30 @@ def test_several_cuts(site):
 
 
 def test_attempts_are_numbered(site, tmp_path):
-    site.script = [web.cut] * 4
-    with pytest.raises(WeightsError, match=r"the connection ended at byte \d+ of"):
+    site.script = [web.cut] + [web.hang_up] * 4
+    with pytest.raises(WeightsError, match="the connection broke"):
         fetch(preset_at(site.url))
-    assert len(site.ranges) == 4 and not cached(tmp_path).exists()
+    # The first, what follows it, and three more that bring nothing.
+    assert len(site.ranges) == 1 + 1 + 3 and not cached(tmp_path).exists()
     assert fetch(preset_at(site.url)).read_bytes() == CONTENT
-    assert site.ranges[-1] == f"bytes={len(CONTENT) * 15 // 16}-"
+    assert site.ranges[-1] == HALF
+
+
+def test_as_long_as_something_comes_it_goes_on(site):
+    site.script = [web.cut] * 8
+    assert fetch(preset_at(site.url)).read_bytes() == CONTENT
+    assert len(site.ranges) == 9
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b'"1"\nX-Other: 2', b""])
+def test_a_damaged_note_of_the_version(content, site, tmp_path):
+    """The digest tells all the same whether the parts belong together."""
+    cached(tmp_path).parent.mkdir(parents=True)
+    part = cached(tmp_path).with_name(f"{cached(tmp_path).name}.part")
+    part.write_bytes(CONTENT[: len(CONTENT) // 2])
+    part.with_name(f"{part.name}.version").write_bytes(content)
+    assert fetch(preset_at(site.url)).read_bytes() == CONTENT
+    assert site.ranges == [HALF]
 
 
 def test_stalls(site, monkeypatch, caplog):
@@ -453,12 +471,7 @@ def test_a_licence_for_non_commercial_use_is_accepted_first(site, tmp_path):
 
 
 CHILD = """
-    import logging, sys, types
-    import vidzoo
-    # As `import vidzoo.weights`, without Keras, which takes seconds.
-    package = types.ModuleType("vidzoo.weights")
-    package.__path__ = [vidzoo.__path__[0] + "/weights"]
-    sys.modules["vidzoo.weights"] = package
+    import logging, sys
     from vidzoo.weights import download, transfer
     from vidzoo.weights.preset import Preset, RemoteFile
 
@@ -466,7 +479,8 @@ CHILD = """
     transfer.WAITS = ()
     url, digest, size = sys.argv[1:]
     files = (RemoteFile(url, digest, int(size)),)
-    preset = Preset("toy", "googlenet", "bvlc", files, 0, {}, {}, "free", "-", "-")
+    network = ("toy", "googlenet", "bvlc")
+    preset = Preset(*network, files, "none", 0, {}, {}, "free", "-", "-")
     print(download.fetch(preset))
 """
 

@@ -259,7 +259,13 @@ def test_flow_i3d_from_rgb_i3d():
     model = models.I3D(3, **build)
     rgb = weights_of(model, "i3d", "i3d", "rgb", preprocessing.I3D["rgb"])
     flow = initialize.flow_from_rgb(rgb, 2)
-    assert models.I3D(3, modality="flow", **build, weights=flow).name == "i3d"
+    found = models.I3D(3, modality="flow", **build, weights=flow)
+    kernel, mean = found.get_layer("conv1").kernel, model.get_layer("conv1").kernel
+    mean = np.asarray(mean).mean(-2)
+    for channel in range(2):
+        np.testing.assert_allclose(kernel[..., channel, :], mean, rtol=1e-5, atol=1e-7)
+    settings = found.get_layer("preprocess").settings()
+    assert settings["mean"] == pytest.approx([128 / 127.5] * 2)
 
 
 def test_flow_images_need_no_other_arrays(tiny_file):

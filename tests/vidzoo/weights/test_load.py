@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 
 import keras
 import numpy as np
@@ -325,8 +326,8 @@ def test_missing_file(tmp_path):
         WeightsError, match=rf"{re.escape(str(path))}: no such weights file"
     ):
         models.TSN(5, **TOY, weights=path)
-    with pytest.raises(WeightsError, match="no such weights file"):
-        open_weights(tmp_path)  # a folder
+    with pytest.raises(WeightsError, match="is a folder"):
+        open_weights(tmp_path)
 
 
 def _npz_of_objects(path):
@@ -436,3 +437,43 @@ def test_caffenet_is_not_taken_for_alexnet(tmp_path):
     with pytest.raises(WeightsError, match="CaffeNet's .* pools before it normalises"):
         open_weights(tmp_path / "caffenet")
     assert open_weights(tmp_path / "alexnet").variant == "caffe"
+
+
+def test_what_float32_cannot_hold_is_refused(tmp_path):
+    """Finite in the file, infinite in the model."""
+    model = models.TSN(5, **TOY)
+    before = snapshot(model)
+    path = tmp_path / "double.npz"
+    save_weights(path, model, network="tsn", **TINY)
+    with np.load(path) as data:
+        arrays = dict(data)
+    name = next(n for n in arrays if n.endswith("/kernel"))
+    arrays[name] = arrays[name].astype(np.float64)
+    arrays[name].flat[:2] = 1e300, -1e39
+    np.savez(path, **arrays)
+    with pytest.raises(WeightsError, match=f"{name} would become infinite: 2 of its"):
+        models.TSN(5, **TOY, weights=path)
+    weights_file = open_weights(path)
+    with pytest.raises(WeightsError, match="beyond float32's"):
+        load.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+    for was, now in zip(before, snapshot(model), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_no_room_to_put_the_old_weights_aside(tsn_file, monkeypatch, tmp_path):
+    model = models.TSN(5, **TOY)
+    before = snapshot(model)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    weights_file = open_weights(tsn_file)
+    with pytest.raises(WeightsError, match="gone: .* name another folder by TMPDIR"):
+        load.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+    for was, now in zip(before, snapshot(model), strict=True):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_errors_name_the_initialisation(tsn_file):
+    arguments = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 2}
+    with pytest.raises(WeightsError, match=r"initialize\.difference_from_image\."):
+        models.TDN(5, **arguments, weights=tsn_file)
+    with pytest.raises(WeightsError, match=r"initialize\.another_number_of_classes\."):
+        models.TSN(6, **arguments, weights=tsn_file)

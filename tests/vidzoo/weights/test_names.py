@@ -68,7 +68,9 @@ def test_imagenet_of_every_backbone():
             GOOGLENET,
             "neither a preset nor a file. Presets: googlenet",
         ),
-        ("zzz", GOOGLENET, "neither a preset nor a file. Presets: googlenet_bvlc, ale"),
+        ("zzz", GOOGLENET, "nor a file. Presets: imagenet, googlenet_bvlc\\.$"),
+        ("ImageNot", GOOGLENET, "nor a file. Presets: imagenet\\.$"),
+        ("zzz", (None, None), "nor a file. Presets: googlenet_bvlc, alexnet_bvlc, "),
     ],
 )
 def test_what_does_not_fit_is_refused(weights, network, message):

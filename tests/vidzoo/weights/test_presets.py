@@ -1,26 +1,19 @@
 """Presets: records that agree with the networks and converters they name."""
 
+import importlib
 import inspect
 import json
-import math
 import re
 
 import pytest
 
 from vidzoo import models
 from vidzoo.layers import Preprocess
+from vidzoo.models.catalogue import NETWORKS
 from vidzoo.weights import PRESETS, checksums, convert, transfer
 from vidzoo.weights.presets import DEFAULTS
 
-BUILDERS = {
-    "alexnet": models.AlexNet,
-    "bn_inception": models.BNInception,
-    "c3d": models.C3D,
-    "googlenet": models.GoogLeNet,
-    "i3d": models.I3D,
-    "resnet3d": models.ResNet3D,
-    "vgg16": models.VGG16,
-} | {f"resnet{d}": getattr(models, f"ResNet{d}") for d in (18, 34, 50, 101, 152)}
+BUILDERS = {n.network: getattr(models, n.builder) for n in NETWORKS.values()}
 HEX_DIGITS = {"md5": (32,), "sha1": (40,), "sha256": (8, 64)}
 
 
@@ -37,6 +30,12 @@ def test_arguments_are_the_builders(preset):
         if argument in chosen:
             assert chosen[argument] == preset.variant
     assert chosen["num_classes"] == preset.arguments["num_classes"]
+
+
+def test_converter_is_the_presets(preset):
+    module = importlib.import_module(f"vidzoo.weights.convert.{preset.converter}")
+    served = [c.PRESET for c in getattr(module, "CONVERTERS", (module,))]
+    assert (preset.network, preset.variant) in [(p.network, p.variant) for p in served]
 
 
 def test_preprocessing_is_one(preset):
@@ -91,12 +90,3 @@ def test_every_converter_has_its_preset():
         assert PRESETS[converter.PRESET.name] is converter.PRESET
     served = {(c.PRESET.network, c.PRESET.variant) for c in convert.CONVERTERS}
     assert served == {(p.network, p.variant) for p in PRESETS.values()}
-
-
-@pytest.mark.slow
-def test_number_of_parameters_is_the_networks(preset):
-    model = BUILDERS[preset.network](**preset.arguments)
-    assert (
-        sum(math.prod(v.shape) for v in model.trainable_variables)
-        == preset.num_parameters
-    )

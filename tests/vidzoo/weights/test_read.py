@@ -10,7 +10,7 @@ from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.catalogue import NETWORKS
 from vidzoo.tasks import known_network
-from vidzoo.weights import load, read
+from vidzoo.weights import convert, load, read
 
 WEIGHTS = "weights/bvlc_googlenet_oihw.npz"
 RANDOM = np.random.default_rng(0)
@@ -92,6 +92,7 @@ def test_formats_are_told_by_content(tmp_path):
 
 # GoogLeNet's real weights
 
+GOOGLENET = ("googlenet", "googlenet", "bvlc")  # network, backbone, variant
 HALF = {"image_shape": (112, 112, 3)}
 
 
@@ -140,12 +141,21 @@ def test_real_weights_answer_the_same(suffix, real, real_logits, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", OTHER_NAMES)
-def test_real_weights_survive_other_names(suffix, real, tmp_path):
+def test_real_weights_survive_other_names(suffix, real, real_logits, tmp_path):
     write, names = OTHER_NAMES[suffix]
     path = tmp_path / f"googlenet.{suffix}"
     write(path, real)
     expected = dict(zip(names(real), real.values(), strict=True))
-    assert_same(read.read(path), expected, suffix not in UNORDERED)
+    found = read.read(path)
+    assert_same(found, expected, suffix not in UNORDERED)
+    arrays = dict(zip(real, (found[name] for name in names(real)), strict=True))
+    model, images, logits = real_logits
+    forget(model)
+    file = load.WeightsFile(
+        path, *GOOGLENET, {}, convert.bvlc_googlenet.convert(arrays)
+    )
+    load.assign_network(model, file, "googlenet", "bvlc")
+    assert answers(model, images).tobytes() == logits.tobytes()
 
 
 @pytest.mark.slow

@@ -34,7 +34,8 @@ def convert(arrays: dict) -> dict:
     ):
         raise UnreadableError(
             "CaffeNet's (bvlc_reference_caffenet), which pools before it normalises; "
-            "bvlc_alexnet's were expected, whose names and shapes are the same"
+            "bvlc_alexnet's, whose names and shapes are the same, were expected: give "
+            "bvlc_alexnet.caffemodel"
         )
     num_channels = len(arrays["conv5/weights"])
     converted = {}

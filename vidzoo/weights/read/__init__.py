@@ -54,6 +54,11 @@ def read(path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     index = Path(f"{path}.index")
+    if path.is_dir():
+        raise WeightsError(
+            f"{path}: is a folder. Give the path of a weights file; of a run, "
+            "weights.npz in its folder."
+        )
     if not path.is_file() and not index.is_file():
         raise WeightsError(
             f"{path}: no such weights file. Give the path of a weights file: "

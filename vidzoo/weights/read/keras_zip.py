@@ -17,6 +17,7 @@ from vidzoo.weights.read import hdf5
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 _CODE = ("Lambda", "__lambda__")
+_SETTINGS = ("channel_order", "scale", "mean", "std")
 _CONFIG_LIMIT = 8 * 2**20
 
 
@@ -38,20 +39,45 @@ def read(path: Path) -> dict[str, np.ndarray]:
             return hdf5.read_stream(weights)
 
 
+def preprocess_settings(path: Path) -> dict | None:
+    """The arguments of a `.keras` model's `Preprocess`; None of any other file.
+
+    Raises:
+        UnreadableError: the file is damaged, or its description holds code.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with path.open("rb") as file, open_zip(file) as archive:
+        if CONFIG not in archive.namelist():
+            return None
+        _refuse_code(archive)
+        parts = _parts(json.loads(archive.read(CONFIG)))
+    for part in parts:
+        if part.get("registered_name") == "vidzoo>Preprocess":
+            return {name: part["config"][name] for name in _SETTINGS}
+    return None
+
+
 def _refuse_code(archive: zipfile.ZipFile):
     if archive.getinfo(CONFIG).file_size > _CONFIG_LIMIT:
         raise UnreadableError(f"its {CONFIG} is no description of a model: too long")
-    parts = [json.loads(archive.read(CONFIG))]
+    for part in _parts(json.loads(archive.read(CONFIG))):
+        name = part.get("class_name")
+        if name in _CODE:
+            layer = part.get("name") or _layer_name(part)
+            raise UnreadableError(
+                f"refused: its {CONFIG} declares the {name} {layer!r}, which is "
+                "code; nothing of it was run. Save the weights alone: .weights.h5"
+            )
+
+
+def _parts(description):
+    """Every dictionary in a description, at any depth."""
+    parts = [description]
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
-            name = part.get("class_name")
-            if name in _CODE:
-                layer = part.get("name") or _layer_name(part)
-                raise UnreadableError(
-                    f"refused: its {CONFIG} declares the {name} {layer!r}, which is "
-                    "code; nothing of it was run. Save the weights alone: .weights.h5"
-                )
+            yield part
             parts.extend(part.values())
         elif isinstance(part, list):
             parts.extend(part)

@@ -55,7 +55,7 @@ def load(file, stand_ins: Mapping[str, object], persistent: Callable):
                 )
             machine.step(opcode.name, argument)
     except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
-        raise UnreadableError(f"a damaged pickle: {error}") from error
+        raise UnreadableError(f"no pickle, or a damaged one: {error!r}") from error
     return machine.stack.pop()
 
 
