@@ -11,7 +11,7 @@ from keras import layers
 
 from vidzoo.layers import Preprocess
 from vidzoo.models import fully_connected
-from vidzoo.weights import load, preprocessing
+from vidzoo.weights import assign, load, preprocessing
 
 VARIANT = "sports1m"
 # stage: its convolutions, their filters, and time x space of the pooling behind them
@@ -65,7 +65,7 @@ def C3D(
     logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(clip, logits, name=name)
     if weights_file is not None:
-        load.assign_network(model, weights_file, "c3d", VARIANT)
+        assign.assign_network(model, weights_file, "c3d", VARIANT)
     return model
 
 

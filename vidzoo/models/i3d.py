@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from vidzoo.layers import Preprocess
-from vidzoo.weights import load, preprocessing
+from vidzoo.weights import assign, load, preprocessing
 
 # modality: channels
 MODALITIES = {"rgb": 3, "flow": 2}
@@ -86,7 +86,7 @@ def I3D(
     x = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(clip, ops.mean(x, axis=1), name=name)
     if weights_file is not None:
-        load.assign_network(model, weights_file, "i3d", modality)
+        assign.assign_network(model, weights_file, "i3d", modality)
     return model
 
 

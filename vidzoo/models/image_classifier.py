@@ -7,7 +7,7 @@ from keras import layers
 
 from vidzoo.layers import Preprocess
 from vidzoo.models.backbone import Backbone
-from vidzoo.weights import load
+from vidzoo.weights import assign, load
 
 
 def average_pool(x):
@@ -36,5 +36,5 @@ def build(
     logits = layers.Dense(num_classes, dtype="float32", name="head")(features(x))
     model = keras.Model(image, logits, name=name)
     if weights_file is not None:
-        load.assign_network(model, weights_file, backbone.name, backbone.variant)
+        assign.assign_network(model, weights_file, backbone.name, backbone.variant)
     return model

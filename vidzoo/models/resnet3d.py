@@ -15,7 +15,7 @@ import keras
 from keras import layers
 
 from vidzoo.layers import Preprocess
-from vidzoo.weights import load, preprocessing
+from vidzoo.weights import assign, load, preprocessing
 
 # variant: side of its frames
 _SIZES = {"torchvision": 112, "actionflownet": 224}
@@ -69,7 +69,7 @@ def ResNet3D(
     logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(clip, logits, name=name)
     if weights_file is not None:
-        load.assign_network(model, weights_file, "resnet3d", variant)
+        assign.assign_network(model, weights_file, "resnet3d", variant)
     return model
 
 

@@ -10,7 +10,7 @@ from keras import layers
 from vidzoo.layers import Preprocess
 from vidzoo.models import backbones
 from vidzoo.models.tsn import merge_time, segment_logits, split_time
-from vidzoo.weights import load
+from vidzoo.weights import assign, load
 
 
 def TDN(
@@ -105,7 +105,7 @@ def TDN(
     model = keras.Model(clip, outputs, name=name)
     if weights_file is not None:
         subnetworks = ("image", "difference")
-        load.assign_subnetworks(
+        assign.assign_subnetworks(
             model, weights_file, "tdn", parts.name, parts.variant, subnetworks
         )
     return model

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from vidzoo.layers import Preprocess
 from vidzoo.models import backbones
-from vidzoo.weights import load
+from vidzoo.weights import assign, load
 
 
 def TSN(
@@ -57,7 +57,7 @@ def TSN(
     logits = segment_logits(x, num_segments, num_classes, dropout, "image")
     model = keras.Model(clip, logits, name=name)
     if weights_file is not None:
-        load.assign_subnetworks(
+        assign.assign_subnetworks(
             model, weights_file, "tsn", parts.name, parts.variant, ("image",)
         )
     return model

@@ -9,7 +9,7 @@ _HOMES = {
     "PRESETS": "presets",
     "Preset": "preset",
     "RemoteFile": "preset",
-    "WeightsFile": "load",
+    "WeightsFile": "weights_file",
     "fetch": "download",
     "open_weights": "load",
     "save_weights": "load",

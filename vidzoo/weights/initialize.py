@@ -22,7 +22,7 @@ import numpy as np
 from vidzoo.errors import WeightsError
 from vidzoo.models import backbones
 from vidzoo.weights import preprocessing
-from vidzoo.weights.load import WeightsFile
+from vidzoo.weights.weights_file import WeightsFile
 
 _HEAD = "head"
 # network: prefixes of its subnetworks; a backbone alone has none

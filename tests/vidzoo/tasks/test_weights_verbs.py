@@ -10,8 +10,8 @@ from tests.vidzoo.weights.origins import drawn
 from vidzoo import cli, models
 from vidzoo.weights import (
     PRESETS,
+    assign,
     initialize,
-    load,
     open_weights,
     pattern,
     save_weights,
@@ -231,7 +231,7 @@ def test_converted_weights_answer_the_same(vidzoo, shared_data, tmp_path):
         code, *_ = vidzoo("convert", out_file, "--model=googlenet", f"--out={again}")
         assert code == 0
         for name, array in open_weights(again).arrays.items():
-            ours = load.named_variables(model)[name]
+            ours = assign.named_variables(model)[name]
             np.testing.assert_array_equal(array, ours, err_msg=name)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         f"{stem}.{suffix}"

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.vidzoo.weights.origins import written
 from vidzoo import models
-from vidzoo.weights import load
+from vidzoo.weights import assign, load
 
 WEIGHTS = "weights/bvlc_googlenet_oihw.npz"
 
@@ -24,5 +24,5 @@ def test_classifiers_for_training_are_left_out(shared_data, tmp_path):
     file = written(tmp_path / "whole.npz", arrays)
     found = models.GoogLeNet(image_shape=(64, 64, 3), weights=file)
     expected = load.open_weights(shared_data / WEIGHTS).arrays
-    for name, variable in load.named_variables(found).items():
+    for name, variable in assign.named_variables(found).items():
         np.testing.assert_array_equal(variable, expected[name], err_msg=name)

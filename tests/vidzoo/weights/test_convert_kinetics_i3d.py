@@ -14,7 +14,7 @@ from tests.vidzoo.weights.origins import (
 )
 from vidzoo import models
 from vidzoo.errors import WeightsError
-from vidzoo.weights import convert, load
+from vidzoo.weights import assign, convert
 
 CHECKPOINTS = ("rgb_imagenet", "rgb_scratch", "flow_imagenet", "flow_scratch")
 SCOPES = {"rgb": "RGB", "flow": "Flow"}
@@ -142,7 +142,7 @@ def test_every_tensor_is_one_of_our_weights(checkpoint, tensors):
     (converter,) = [c for c in convert.CONVERTERS if c.recognises(arrays)]
     assert converter.PRESET.variant == modality
     model = models.I3D(modality=modality, num_frames=9, frame_size=(32, 32))
-    wanted = {n: tuple(v.shape) for n, v in load.named_variables(model).items()}
+    wanted = {n: tuple(v.shape) for n, v in assign.named_variables(model).items()}
     found = {n: array.shape for n, array in converter.convert(arrays).items()}
     assert len(wanted) == 230
     assert found == wanted

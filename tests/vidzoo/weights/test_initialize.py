@@ -14,8 +14,8 @@ from vidzoo.layers import Preprocess
 from vidzoo.models import backbones, i3d, image_classifier, resnet3d
 from vidzoo.weights import (
     WeightsFile,
+    assign,
     initialize,
-    load,
     open_weights,
     preprocessing,
     save_weights,
@@ -38,7 +38,7 @@ def tiny(num_classes, channels=3, weights=None):
 def randomized(model, seed=0):
     """Biases and batch norms that show in the answers, at the size of a signal."""
     random = np.random.default_rng(seed)
-    for name, variable in load.named_variables(model).items():
+    for name, variable in assign.named_variables(model).items():
         if name.endswith(("gamma", "variance")):
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
         elif len(variable.shape) == 1:
@@ -54,7 +54,7 @@ def weights_of(model, network, backbone="tiny", variant="v1", preprocess=None):
         backbone=backbone,
         variant=variant,
         preprocess=preprocess or TINY.preprocess,
-        arrays={n: np.array(v) for n, v in load.named_variables(model).items()},
+        arrays={n: np.array(v) for n, v in assign.named_variables(model).items()},
     )
 
 
@@ -149,7 +149,7 @@ def test_every_network_gets_its_other_channels(key):
     rgb = weights_of(model, network, backbone, variant)
     before = {name: array.copy() for name, array in rgb.arrays.items()}
     wider = initialize.first_convolution(rgb, 12)
-    assert shapes(wider.arrays) == shapes(load.named_variables(READERS[key](12)))
+    assert shapes(wider.arrays) == shapes(assign.named_variables(READERS[key](12)))
     assert_arrays(rgb.arrays, before)
     changed = {n for n in before if wider.arrays[n] is not rgb.arrays[n]}
     assert len(changed) == (2 if network == "tdn" else 1)
@@ -234,7 +234,7 @@ def test_flow_image_has_no_effect_in_its_third_channel(order, place):
 
 def test_flow_tsn_from_rgb_tsn(tsn_file):
     model = models.TSN(5, **FLOW, weights=initialize.flow_from_rgb(tsn_file))
-    found = load.named_variables(model)
+    found = assign.named_variables(model)
     for name in tsn_file.arrays.keys() - {"image_conv1/kernel"}:
         np.testing.assert_array_equal(found[name], tsn_file.arrays[name], err_msg=name)
     kernel = tsn_file.arrays["image_conv1/kernel"].mean(2, keepdims=True)
@@ -247,7 +247,7 @@ def test_flow_tsn_from_rgb_tsn(tsn_file):
 def test_flow_network_from_imagenet(build, tiny_file):
     """One file for every subnetwork; the classifiers are the model's own."""
     flow = initialize.flow_from_rgb(tiny_file)
-    found = load.named_variables(build(4, **FLOW, weights=flow))
+    found = assign.named_variables(build(4, **FLOW, weights=flow))
     for name, variable in found.items():
         own = name.partition("_")[2]
         if not own.startswith("head"):
@@ -365,11 +365,11 @@ def test_difference_subnetwork_starts_as_the_image_subnetwork(merge, tsn_file):
 def test_difference_classifier_and_merges_are_the_models_own(tsn_file):
     build = RGB | {"difference_merge": "conv"}
     keras.utils.set_random_seed(5)
-    fresh = load.named_variables(models.TDN(5, **build))
+    fresh = assign.named_variables(models.TDN(5, **build))
     keras.utils.set_random_seed(5)
     file = initialize.difference_from_image(tsn_file)
     model = models.TDN(5, **build, weights=file)
-    for name, variable in load.named_variables(model).items():
+    for name, variable in assign.named_variables(model).items():
         own = name.startswith("difference_head") or name.partition("/")[0] in (
             f"{stage}_merge" for stage in TINY.stages
         )
@@ -397,7 +397,7 @@ def test_flow_tdn_from_flow_tsn_and_imagenet(tsn_file, tiny_file, caplog):
             5, **FLOW, weights=initialize.tdn_from_subnetworks(flow_tsn, imagenet)
         )
     assert "difference_head of 9 classes is left out; the model's, of 5," in caplog.text
-    for name, variable in load.named_variables(model).items():
+    for name, variable in assign.named_variables(model).items():
         subnetwork, _, own = name.partition("_")
         if subnetwork == "image":  # its trained classifier too
             expected = flow_tsn.arrays[name]
@@ -487,7 +487,7 @@ def test_inflated_resnet18_answers_a_still_video_as_the_image(resnet18):
     # Near an end it is another answer: the padding is black.
     ends = np.abs(found["pool1"][:, 0] - expected["pool1"]).max()
     assert ends > 0.01 * np.abs(expected["pool1"]).max()
-    head = load.named_variables(model)["head/kernel"]
+    head = assign.named_variables(model)["head/kernel"]
     np.testing.assert_array_equal(head, before["head/kernel"])
 
 
@@ -515,12 +515,12 @@ def test_r3d18_enters_the_encoder_as_a_named_initialisation_only(r3d18_file, cap
         caplog.text
     )
     assert "head of 4 classes is left out; the model's, of 6," in caplog.text
-    found = load.named_variables(model)
+    found = assign.named_variables(model)
     for name in found.keys() - {"head/kernel", "head/bias"}:
         np.testing.assert_array_equal(found[name], r3d18_file.arrays[name], name)
     # And what is an encoder now is none of torchvision's any more.
     with pytest.raises(WeightsError, match=r"would be wrong\.$"):
-        load.assign_network(model, file, "resnet3d", "torchvision")
+        assign.assign_network(model, file, "resnet3d", "torchvision")
 
 
 def test_encoder_from_something_else(tiny_file, r3d18_file):
@@ -538,7 +538,7 @@ def test_encoder_from_something_else(tiny_file, r3d18_file):
 def test_classifier_is_left_out_aloud(num_classes, tsn_file, caplog):
     """Also where the number is the same."""
     keras.utils.set_random_seed(7)
-    fresh = load.named_variables(models.TSN(num_classes, **RGB))
+    fresh = assign.named_variables(models.TSN(num_classes, **RGB))
     keras.utils.set_random_seed(7)
     with caplog.at_level(logging.INFO, "vidzoo"):
         file = initialize.another_number_of_classes(tsn_file)
@@ -547,7 +547,7 @@ def test_classifier_is_left_out_aloud(num_classes, tsn_file, caplog):
         "tsn.npz: the classifier image_head of 5 classes is left out; the model's, of "
         f"{num_classes}, starts afresh."
     ) in caplog.text
-    for name, variable in load.named_variables(model).items():
+    for name, variable in assign.named_variables(model).items():
         own = name.startswith("image_head")
         expected = fresh[name] if own else tsn_file.arrays[name]
         np.testing.assert_array_equal(variable, expected, err_msg=name)

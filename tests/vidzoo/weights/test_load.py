@@ -13,7 +13,7 @@ from tests.zoo import named_outputs
 from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models import backbones, image_classifier
-from vidzoo.weights import load, open_weights, save_weights
+from vidzoo.weights import assign, open_weights, save_weights
 
 TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 2}
 CLIP = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32, 3))
@@ -49,7 +49,7 @@ def tiny(num_classes, weights=None):
 def randomized(model):
     """Sets every weight, batch norm's moving statistics too, to random numbers."""
     random = np.random.default_rng(2)
-    for variable in load.named_variables(model).values():
+    for variable in assign.named_variables(model).values():
         variable.assign(random.uniform(0.1, 0.3, variable.shape))
     return model
 
@@ -88,7 +88,7 @@ def test_saved_weights_come_back(build, tmp_path):
 
 def test_backbone_weights_come_back(tiny_file):
     with np.load(tiny_file) as data:
-        for name, variable in load.named_variables(tiny(9, tiny_file)).items():
+        for name, variable in assign.named_variables(tiny(9, tiny_file)).items():
             np.testing.assert_array_equal(variable, data[name], err_msg=name)
 
 
@@ -111,17 +111,17 @@ def test_weights_bring_their_preprocessing(tsn_file, tmp_path):
 @pytest.mark.parametrize("build", [models.TSN, models.TDN])
 def test_backbone_weights_enter_every_subnetwork(build, tiny_file):
     keras.utils.set_random_seed(3)
-    fresh = load.named_variables(build(4, **TOY))
+    fresh = assign.named_variables(build(4, **TOY))
     keras.utils.set_random_seed(3)
     model = build(4, **TOY, weights=tiny_file)
     with np.load(tiny_file) as data:
-        for name, variable in load.named_variables(model).items():
+        for name, variable in assign.named_variables(model).items():
             _, own_name = name.split("_", 1)
             if own_name.startswith("head/"):  # other classes: as without weights
                 np.testing.assert_array_equal(variable, fresh[name], err_msg=name)
             else:
                 np.testing.assert_array_equal(variable, data[own_name], err_msg=name)
-    prefixes = {name.split("_")[0] for name in load.named_variables(model)}
+    prefixes = {name.split("_")[0] for name in assign.named_variables(model)}
     assert prefixes == {"image", "difference"} if build is models.TDN else {"image"}
 
 
@@ -245,7 +245,7 @@ def test_a_failed_load_leaves_the_model_as_it_was(damage, tsn_file, tmp_path):
     model = models.TSN(5, **TOY)
     before = snapshot(model)
     with pytest.raises(WeightsError):
-        load.assign_subnetworks(
+        assign.assign_subnetworks(
             model,
             weights_file,
             "tsn",
@@ -275,18 +275,18 @@ def test_mismatches_name_the_nearest(tsn_file, tmp_path):
 def test_a_failure_half_way_leaves_the_model_as_it_was(failing, tsn_file, monkeypatch):
     weights_file = open_weights(tsn_file)
     model = models.TSN(5, **TOY)
-    variables = list(load.named_variables(model).values())
+    variables = list(assign.named_variables(model).values())
     before = snapshot(model)
-    broken, assign = variables[failing], keras.Variable.assign
+    broken, set_one = variables[failing], keras.Variable.assign
 
     def fail_once(variable, value):
-        assign(variable, value)
+        set_one(variable, value)
         if variable is broken and monkeypatch.undo() is None:
             raise MemoryError("half-way")
 
     monkeypatch.setattr(keras.Variable, "assign", fail_once)
     with pytest.raises(MemoryError, match="half-way"):
-        load.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+        assign.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
     for was, now in zip(before, snapshot(model), strict=True):
         np.testing.assert_array_equal(was, now)
 
@@ -304,7 +304,7 @@ def test_old_values_of_every_kind_come_back():
     before = [np.array(keras.ops.cast(v, "float32")) for v in variables.values()]
     arrays = {n: np.ones(v.shape) for n, v in variables.items() if n != "missing"}
     with pytest.raises(KeyError):
-        load._set_all(variables, arrays)
+        assign._set_all(variables, arrays)
     for was, now in zip(before, variables.values(), strict=True):
         np.testing.assert_array_equal(was, keras.ops.cast(now, "float32"))
 
@@ -455,7 +455,7 @@ def test_what_float32_cannot_hold_is_refused(tmp_path):
         models.TSN(5, **TOY, weights=path)
     weights_file = open_weights(path)
     with pytest.raises(WeightsError, match="beyond float32's"):
-        load.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+        assign.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
     for was, now in zip(before, snapshot(model), strict=True):
         np.testing.assert_array_equal(was, now)
 
@@ -466,7 +466,7 @@ def test_no_room_to_put_the_old_weights_aside(tsn_file, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     weights_file = open_weights(tsn_file)
     with pytest.raises(WeightsError, match="gone: .* name another folder by TMPDIR"):
-        load.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+        assign.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
     for was, now in zip(before, snapshot(model), strict=True):
         np.testing.assert_array_equal(was, now)
 

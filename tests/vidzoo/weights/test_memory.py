@@ -27,12 +27,12 @@ ARRAYS_ALONE = "arrays = read.read(sys.argv[1]); assert len(arrays) == 8"
 INTO_A_MODEL = """
 import keras
 from vidzoo.layers import Preprocess
-from vidzoo.weights import load
+from vidzoo.weights import assign, load
 
 layers = [keras.layers.Dense(3072, use_bias=False, name=f"d{i}") for i in range(8)]
 model = keras.Sequential([keras.Input((3072,)), *layers])
 weights_file = load.open_weights(sys.argv[1])
-load.assign_network(model, weights_file, "toy", "v1")
+assign.assign_network(model, weights_file, "toy", "v1")
 assert float(layers[3].kernel[5, 7]) == 3
 """
 AFTER = """

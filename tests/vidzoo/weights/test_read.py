@@ -10,7 +10,7 @@ from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.catalogue import NETWORKS
 from vidzoo.tasks import known_network
-from vidzoo.weights import convert, load, read
+from vidzoo.weights import WeightsFile, assign, convert, load, read
 
 WEIGHTS = "weights/bvlc_googlenet_oihw.npz"
 RANDOM = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_real_weights_answer_the_same(suffix, real, real_logits, tmp_path):
     assert_same(read.read(path), real, suffix not in UNORDERED)
     model, images, expected = real_logits
     forget(model)
-    load.assign_network(model, load.open_weights(path), "googlenet", "bvlc")
+    assign.assign_network(model, load.open_weights(path), "googlenet", "bvlc")
     assert answers(model, images).tobytes() == expected.tobytes()
 
 
@@ -151,10 +151,8 @@ def test_real_weights_survive_other_names(suffix, real, real_logits, tmp_path):
     arrays = dict(zip(real, (found[name] for name in names(real)), strict=True))
     model, images, logits = real_logits
     forget(model)
-    file = load.WeightsFile(
-        path, *GOOGLENET, {}, convert.bvlc_googlenet.convert(arrays)
-    )
-    load.assign_network(model, file, "googlenet", "bvlc")
+    file = WeightsFile(path, *GOOGLENET, {}, convert.bvlc_googlenet.convert(arrays))
+    assign.assign_network(model, file, "googlenet", "bvlc")
     assert answers(model, images).tobytes() == logits.tobytes()
 
 
@@ -175,7 +173,7 @@ def test_keras_files_of_the_real_model(suffix, real_logits, tmp_path):
     found = read.read(path)
     number = {"kernel": 0, "bias": 1}
     expected = {}
-    for name, variable in load.named_variables(model).items():
+    for name, variable in assign.named_variables(model).items():
         layer, _, kind = name.partition("/")
         new = f"layers/{layer}/vars/{number[kind]}"
         expected[name if suffix == "h5" else new] = np.asarray(variable)
