@@ -18,6 +18,7 @@ from vidzoo.layers import local_response_normalization
 from vidzoo.models import fully_connected, image_classifier
 from vidzoo.models.backbone import Backbone
 from vidzoo.weights import preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 # variant: side of its images
 _SIZES = {"caffe": 227, "paper": 220, "torchvision": 224}
@@ -32,7 +33,7 @@ def AlexNet(
     image_shape: tuple[int, int, int] | None = None,
     fc_size: int = 4096,
     dropout: float | None = None,
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "alexnet",
 ) -> keras.Model:
     """Builds an AlexNet: `(N, H, W, 3)` images to `(N, K)` logits.
@@ -45,8 +46,8 @@ def AlexNet(
         fc_size: units of fc6 and fc7.
         dropout: rate at each of the two; None for the variant's: 0.6 in the paper's,
             0.5 in the others.
-        weights: None, `"imagenet"`, the name of a preset of this network, or the path
-            of a weights file of it.
+        weights: None, `"imagenet"`, the name of a preset of this network, the path of
+            a weights file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:

@@ -12,6 +12,7 @@ from vidzoo.models import image_classifier
 from vidzoo.models.backbone import Backbone
 from vidzoo.models.googlenet import ceil_max_pool
 from vidzoo.weights import preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 VARIANT = "tsn"
 # name: 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3 (both), pool projection;
@@ -34,7 +35,7 @@ def BNInception(
     num_classes: int = 1000,
     *,
     image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "bn_inception",
 ) -> keras.Model:
     """Builds BN-Inception: `(N, H, W, 3)` images to `(N, K)` logits.
@@ -43,8 +44,8 @@ def BNInception(
         num_classes: K.
         image_shape: `(H, W, 3)`, multiples of 32: where a module meets an odd side,
             its convolutions and its pooling round differently.
-        weights: None, `"imagenet"`, the name of a preset of this network, or the path
-            of a weights file of it.
+        weights: None, `"imagenet"`, the name of a preset of this network, the path of
+            a weights file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:

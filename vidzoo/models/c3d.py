@@ -12,6 +12,7 @@ from keras import layers
 from vidzoo.layers import Preprocess
 from vidzoo.models import fully_connected
 from vidzoo.weights import assign, load, preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 VARIANT = "sports1m"
 # stage: its convolutions, their filters, and time x space of the pooling behind them
@@ -31,7 +32,7 @@ def C3D(
     frame_shape: tuple[int, int, int] = (112, 112, 3),
     fc_size: int = 4096,
     dropout: float = 0.5,
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "c3d",
 ) -> keras.Model:
     """Builds C3D: `(N, T, H, W, 3)` clips to `(N, K)` logits.
@@ -43,8 +44,8 @@ def C3D(
             their fc6 reads a whole 1x4x4 map.
         fc_size: units of fc6 and fc7.
         dropout: rate after each of the two.
-        weights: None, the name of a preset of this network, or the path of a weights
-            file of it.
+        weights: None, the name of a preset of this network, the path of a weights
+            file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:

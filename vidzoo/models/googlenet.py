@@ -11,6 +11,7 @@ from vidzoo.layers import local_response_normalization
 from vidzoo.models import image_classifier
 from vidzoo.models.backbone import Backbone
 from vidzoo.weights import preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 VARIANT = "bvlc"
 # name: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection (Table 1 there)
@@ -31,7 +32,7 @@ def GoogLeNet(
     num_classes: int = 1000,
     *,
     image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "googlenet",
 ) -> keras.Model:
     """Builds GoogLeNet: `(N, H, W, 3)` images to `(N, K)` logits.
@@ -42,8 +43,8 @@ def GoogLeNet(
     Args:
         num_classes: K.
         image_shape: `(H, W, 3)`, any size.
-        weights: None, `"imagenet"`, the name of a preset of this network, or the path
-            of a weights file of it.
+        weights: None, `"imagenet"`, the name of a preset of this network, the path of
+            a weights file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:

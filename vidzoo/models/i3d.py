@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from vidzoo.layers import Preprocess
 from vidzoo.weights import assign, load, preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 # modality: channels
 MODALITIES = {"rgb": 3, "flow": 2}
@@ -36,7 +37,7 @@ def I3D(
     num_frames: int = 64,
     frame_size: tuple[int, int] = (224, 224),
     dropout: float = 0.5,
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "i3d",
 ) -> keras.Model:
     """Builds an I3D: `(N, T, H, W, C)` clips to `(N, K)` logits.
@@ -49,8 +50,8 @@ def I3D(
         num_frames: T >= 9 consecutive frames.
         frame_size: `(H, W)`, any; the whole last map is pooled (7x7 in the origin).
         dropout: rate before the classifier.
-        weights: None, the name of a preset of this network, or the path of a weights
-            file of it.
+        weights: None, the name of a preset of this network, the path of a weights
+            file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:

@@ -8,6 +8,7 @@ from keras import layers
 from vidzoo.layers import Preprocess
 from vidzoo.models.backbone import Backbone
 from vidzoo.weights import assign, load
+from vidzoo.weights.weights_file import WeightsFile
 
 
 def average_pool(x):
@@ -19,7 +20,7 @@ def build(
     backbone: Backbone,
     num_classes: int,
     image_shape: tuple[int, int, int],
-    weights: str | None,
+    weights: str | WeightsFile | None,
     name: str,
     features: Callable = average_pool,
 ) -> keras.Model:

@@ -15,6 +15,7 @@ from keras import layers
 from vidzoo.models import image_classifier
 from vidzoo.models.backbone import Backbone
 from vidzoo.weights import preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 VARIANTS = ("v1.5", "v1")
 # depth -> (bottleneck, blocks in res2, res3, res4, res5)
@@ -31,7 +32,7 @@ def ResNet18(
     num_classes: int = 1000,
     *,
     image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "resnet18",
 ) -> keras.Model:
     """Builds ResNet-18: see `ResNet50`."""
@@ -42,7 +43,7 @@ def ResNet34(
     num_classes: int = 1000,
     *,
     image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "resnet34",
 ) -> keras.Model:
     """Builds ResNet-34: see `ResNet50`."""
@@ -54,7 +55,7 @@ def ResNet50(
     *,
     variant: str = "v1.5",
     image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "resnet50",
 ) -> keras.Model:
     """Builds ResNet-50: `(N, H, W, 3)` images to `(N, K)` logits.
@@ -63,8 +64,8 @@ def ResNet50(
         num_classes: K.
         variant: `"v1.5"` or `"v1"`; weights fit their own variant only.
         image_shape: `(H, W, 3)`, any size.
-        weights: None, `"imagenet"`, the name of a preset of this network, or the path
-            of a weights file of it.
+        weights: None, `"imagenet"`, the name of a preset of this network, the path of
+            a weights file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:
@@ -83,7 +84,7 @@ def ResNet101(
     *,
     variant: str = "v1.5",
     image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "resnet101",
 ) -> keras.Model:
     """Builds ResNet-101: see `ResNet50`."""
@@ -96,7 +97,7 @@ def ResNet152(
     *,
     variant: str = "v1.5",
     image_shape: tuple[int, int, int] = (224, 224, 3),
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "resnet152",
 ) -> keras.Model:
     """Builds ResNet-152: see `ResNet50`."""

@@ -16,6 +16,7 @@ from keras import layers
 
 from vidzoo.layers import Preprocess
 from vidzoo.weights import assign, load, preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 # variant: side of its frames
 _SIZES = {"torchvision": 112, "actionflownet": 224}
@@ -31,7 +32,7 @@ def ResNet3D(
     variant: str = "torchvision",
     num_frames: int = 16,
     frame_shape: tuple[int, int, int] | None = None,
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "resnet3d",
 ) -> keras.Model:
     """Builds a 3D-ResNet-18: `(N, T, H, W, 3)` clips to `(N, K)` logits.
@@ -43,8 +44,8 @@ def ResNet3D(
         num_frames: T consecutive frames, any number.
         frame_shape: `(H, W, 3)`, any size; None for the variant's own: 112 or 224
             pixels.
-        weights: None, the name of a preset of this network, or the path of a weights
-            file of it.
+        weights: None, the name of a preset of this network, the path of a weights
+            file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:

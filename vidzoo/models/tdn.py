@@ -11,6 +11,7 @@ from vidzoo.layers import Preprocess
 from vidzoo.models import backbones
 from vidzoo.models.tsn import merge_time, segment_logits, split_time
 from vidzoo.weights import assign, load
+from vidzoo.weights.weights_file import WeightsFile
 
 
 def TDN(
@@ -22,7 +23,7 @@ def TDN(
     backbone: str = "resnet50",
     frame_shape: tuple[int, int, int] = (224, 224, 3),
     dropout: float = 0.8,
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "tdn",
 ) -> keras.Model:
     """Builds a TDN: `(N, T, H, W, C)` clips to a dictionary of `(N, K)` logits.
@@ -48,7 +49,9 @@ def TDN(
         dropout: rate before both classifiers.
         weights: None, or the path of a weights file: of this network, or of its
             backbone, which then initialises both subnetworks and whose classifier is
-            left out; or `"imagenet"` or the name of a preset of the backbone, likewise.
+            left out; or `"imagenet"` or the name of a preset of the backbone, likewise;
+            or weights already read, e.g. an initialisation
+            (`vidzoo.weights.initialize`).
         name: the model's name.
 
     Returns:

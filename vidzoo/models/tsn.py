@@ -10,6 +10,7 @@ from keras import layers, ops
 from vidzoo.layers import Preprocess
 from vidzoo.models import backbones
 from vidzoo.weights import assign, load
+from vidzoo.weights.weights_file import WeightsFile
 
 
 def TSN(
@@ -19,7 +20,7 @@ def TSN(
     backbone: str = "resnet50",
     frame_shape: tuple[int, int, int] = (224, 224, 3),
     dropout: float = 0.8,
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "tsn",
 ) -> keras.Model:
     """Builds a TSN: `(N, T, H, W, C)` clips to `(N, K)` logits.
@@ -32,7 +33,8 @@ def TSN(
         dropout: rate before the classifier.
         weights: None, or the path of a weights file: of this network, or of its
             backbone, whose classifier is then left out; or `"imagenet"` or the name of
-            a preset of the backbone, likewise.
+            a preset of the backbone, likewise; or weights already read, e.g. an
+            initialisation (`vidzoo.weights.initialize`).
         name: the model's name.
 
     Returns:

@@ -13,6 +13,7 @@ from keras import layers
 from vidzoo.models import fully_connected, image_classifier
 from vidzoo.models.backbone import Backbone
 from vidzoo.weights import preprocessing
+from vidzoo.weights.weights_file import WeightsFile
 
 VARIANT = "D"
 # stage: filters, convolutions
@@ -31,7 +32,7 @@ def VGG16(
     image_shape: tuple[int, int, int] = (224, 224, 3),
     fc_size: int = 4096,
     dropout: float = 0.5,
-    weights: str | None = None,
+    weights: str | WeightsFile | None = None,
     name: str = "vgg16",
 ) -> keras.Model:
     """Builds VGG-16: `(N, H, W, 3)` images to `(N, K)` logits.
@@ -42,8 +43,8 @@ def VGG16(
             since their fc6 reads a whole 7x7 map.
         fc_size: units of fc6 and fc7.
         dropout: rate after each of the two.
-        weights: None, `"imagenet"`, the name of a preset of this network, or the path
-            of a weights file of it.
+        weights: None, `"imagenet"`, the name of a preset of this network, the path of
+            a weights file of it, or weights already read (`vidzoo.weights`).
         name: the model's name.
 
     Returns:
