@@ -158,6 +158,7 @@ def loaded_after(code):
         "import vidzoo.errors",
         "import vidzoo_data",
         "import vidzoo.metrics",
+        "import vidzoo.evaluation, vidzoo.tasks.fuse",
         "import vidzoo_data.records.encode; sys.modules.pop('cv2')",
     ],
 )

@@ -9,7 +9,6 @@ import numpy as np
 from vidzoo.arrays import UnreadableError, read_npz
 from vidzoo.atomic import replacing
 from vidzoo.errors import RecordError, VidzooError
-from vidzoo.losses import prediction
 
 _FIELDS = ("video_ids", "labels", "logits", "classes", "protocol")
 _STREAM = "logits_"  # before a stream's name, in the file
@@ -24,9 +23,10 @@ class Scores:
         labels: int `(N,)`, or multi-hot `(N, K)`.
         logits: float32 `(N, K)`, averaged over a video's views, before softmax.
         classes: K class names.
-        protocol: how views were taken, e.g. `"center"`.
+        protocol: how views were taken, e.g. `"center"`, or scores fused.
         streams: the network's other logits by name, like `logits`: a TDN's `image`
-            and `difference`; empty for a network with one output.
+            and `difference`; empty for a network with one output. Of fused scores,
+            what was fused.
     """
 
     video_ids: np.ndarray
@@ -99,8 +99,10 @@ def _fault(video_ids, labels, logits, classes, protocol, streams):
         found = f"{labels.min()} to {labels.max()}"
         return f"labels are {found}, expected 0 to {highest}"
     for name, array in floats.items():
-        if not np.isfinite(array).all():
-            return f"{name} holds NaN or infinity"
+        finite = np.isfinite(array).all(axis=1)
+        if not finite.all():
+            first = video_ids[np.flatnonzero(~finite)[0]]
+            return f"{name} holds NaN or infinity, first for {first}"
     return None
 
 
@@ -188,6 +190,9 @@ class _Mean:
 
 def _streams(outputs):
     """`logits`, and every other output of its shape, as arrays."""
+    # Keras takes seconds to load, and reading or fusing scores needs none of it.
+    from vidzoo.losses import prediction
+
     logits = prediction(outputs)
     streams = {"logits": logits}
     if isinstance(outputs, dict):

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from vidzoo.errors import VidzooError
 
 _SAME = ("protocol", "model", "classes")
-_OF_ONE_SPLIT = ("num_videos", "split", "num_views", "seed", "class_ap", "vidzoo")
+_OF_ONE_SPLIT = (
+    *("num_videos", "split", "num_views", "seed", "class_ap", "vidzoo"),
+    "fusion",
+)
 _INTERVAL = ("_low", "_high")  # of a mean, it is not the mean of intervals
 
 

@@ -1,25 +1,22 @@
 """`vidzoo evaluate RUN RECORDS`: a trained run's scores and metrics on a split."""
 
 import json
-import os
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 import vidzoo
-from vidzoo import metrics
 from vidzoo.atomic import write_text
 from vidzoo.errors import RecordError, UsageError
 from vidzoo.evaluation import (
     Scores,
     classify,
     mean_over_splits,
+    measure,
     protocols,
-    write_confusion,
 )
 from vidzoo.progress import Progress
-from vidzoo.tasks import run_folder
+from vidzoo.tasks import run_folder, scores_file
 from vidzoo.tasks.open_records import open_records
 from vidzoo_data import clips
 
@@ -81,8 +78,7 @@ def run(
             "trained with several."
         )
     file = Path(out) if out else Path(run) / f"{_name(split, views, seed)}.npz"
-    confusion_file = file.with_name(f"{file.stem}-confusion")
-    _check_out(file, confusion_file if confusion else None)
+    scores_file.check_out(file, confusion=confusion)
     options = {
         "sampling": clips.Segments(description["arguments"]["num_segments"]),
         "batch_size": batch_size,
@@ -96,7 +92,7 @@ def run(
         batches = clips.checked(batches, data)
         forward = _forward(model)
         scores = classify(forward, batches, data.classes, protocol, progress.update)
-    measured = _measure(scores) | {
+    measured = measure(scores) | {
         "protocol": protocol,
         "num_views": views.num_views,
         "seed": None if views == protocols.CENTER else seed,
@@ -105,10 +101,7 @@ def run(
         "classes": list(data.classes),
         "vidzoo": vidzoo.__version__,
     }
-    scores.save(file)
-    write_text(file.with_suffix(".json"), json.dumps(measured, indent=1) + "\n")
-    if confusion:
-        write_confusion(scores, confusion_file)
+    scores_file.write(file, scores, measured, confusion=confusion)
     return scores, measured
 
 
@@ -199,45 +192,6 @@ def _forward(model):
         input_signature=[clip],  # or the last batch, a smaller one, traces once more
         jit_compile=False,
     )
-
-
-def _measure(scores):
-    """Metrics of the prediction; those of each stream alone, by its name."""
-    measured = metrics.summary(scores.logits, scores.labels)
-    for stream, logits in scores.streams.items():
-        alone = metrics.summary(logits, scores.labels)
-        del alone["num_videos"]
-        measured |= {f"{stream}_{name}": value for name, value in alone.items()}
-    by_class = metrics.class_average_precision(scores.logits, scores.labels)
-    measured["class_ap"] = {
-        name: None if np.isnan(value) else float(value)
-        for name, value in zip(scores.classes.tolist(), by_class, strict=True)
-    }
-    return measured
-
-
-def _check_out(file, confusion_file):
-    """Checks that results can be written, and replace at most other such results."""
-    if file.suffix != ".npz" or not file.parent.is_dir():
-        raise UsageError(
-            f"--out is {file}; give the name of a .npz file in a folder that exists."
-        )
-    if not os.access(file.parent, os.W_OK):
-        raise UsageError(
-            f"{file.parent}: cannot be written. Give --out, a .npz file elsewhere."
-        )
-    if file.exists():
-        Scores.load(file)  # an error if it is something else
-        return
-    beside = [file.with_suffix(".json")]
-    if confusion_file:
-        beside += [Path(f"{confusion_file}.json"), Path(f"{confusion_file}.png")]
-    for other in beside:
-        if other.exists():
-            raise UsageError(
-                f"{other}: exists, and results would go there. Choose another name "
-                "for --out."
-            )
 
 
 def _check_records(data, description):

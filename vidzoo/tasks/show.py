@@ -51,6 +51,8 @@ def _labels_of(measured):
     first, label = labels[0]
     streams = [name.removesuffix(f"_{first}") for name in measured if name != first]
     streams = [stream for stream in streams if f"{stream}_{first}" in measured]
+    # Once each, also a stream that is named like a metric.
+    streams = dict.fromkeys(streams)
     return labels + [(f"{s}_{first}", f"{label}, {s} alone") for s in streams]
 
 
@@ -60,7 +62,29 @@ def metrics(measured, *, as_json: bool) -> None:
         write_json(measured)
         return
     title = f"{measured['model']}, {measured['protocol']}, {measured['split']}"
-    table = Table(title=f"{title}: {measured['num_videos']} videos")
+    title = f"{title}: {measured['num_videos']} videos"
+    console().print(_metrics_table(measured, title=title))
+
+
+def fused(measured, *, as_json: bool) -> None:
+    """What `fuse` measured: a row more, the gain over the best stream."""
+    if as_json:
+        write_json(measured)
+        return
+    # No table title: that would wrap it.
+    lines([f"fusion by {measured['protocol']}: {measured['num_videos']} videos"])
+    table = _metrics_table(measured)
+    (_, label), *_ = _labels_of(measured)
+    table.add_row(
+        f"{label}, fused minus {measured['fusion']['best']}",
+        f"{measured['gain']:+.3f}",
+        f"{measured['gain_low']:+.3f} to {measured['gain_high']:+.3f}",
+    )
+    console().print(table)
+
+
+def _metrics_table(measured, title=None):
+    table = Table(title=title)
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -70,7 +94,7 @@ def metrics(measured, *, as_json: bool) -> None:
             low, high = measured[f"{name}_low"], measured[f"{name}_high"]
             interval = f"{low:.3f} to {high:.3f}"
         table.add_row(label, f"{measured[name]:.3f}", interval)
-    console().print(table)
+    return table
 
 
 def split_metrics(result, *, as_json: bool) -> None:

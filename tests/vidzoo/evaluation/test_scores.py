@@ -257,7 +257,10 @@ def test_file_without_streams_is_read(tmp_path):
         ({"video_ids": np.array("x")}, r"video_ids is <U1 \(\), expected text of"),
         ({"video_ids": np.array(["x", "x"])}, "video_ids names a video twice"),
         ({"protocol": np.array(["a", "b"])}, r"protocol is <U1 \(2,\), expected text"),
-        ({"logits": np.full((2, 3), np.nan)}, "logits holds NaN or infinity"),
+        (
+            {"logits": np.array([[0, 1, 2], [0, np.nan, 2]])},
+            "logits holds NaN or infinity, first for y",
+        ),
         ({"logits_image": np.zeros((2, 4))}, r"logits_image is float64 \(2, 4\)"),
         (
             {

@@ -524,7 +524,7 @@ def test_unknown_flag_and_verb_are_usage():
 def test_help_lists_the_verbs():
     done = vidzoo("--help")
     assert done.returncode == 0
-    for verb in ("demo", "prepare", "train", "evaluate", "export", "predict"):
+    for verb in ("demo", "prepare", "train", "evaluate", "fuse", "export", "predict"):
         assert verb in done.stdout
 
 
