@@ -439,7 +439,9 @@ CLAIMS = [
 ]
 
 
-@pytest.mark.parametrize("write, suffix, message", CLAIMS, ids=lambda c: str(c)[:30])
+@pytest.mark.parametrize(
+    "write, suffix, message", CLAIMS, ids=lambda c: getattr(c, "__name__", c)[:30]
+)
 def test_claims_beyond_the_file(write, suffix, message, tmp_path):
     path = tmp_path / f"w.{suffix}"
     write(path)
