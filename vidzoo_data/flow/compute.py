@@ -17,10 +17,11 @@ from vidzoo.errors import FlowError
 
 # DIS fails on frames smaller than its patches of 8 pixels at the coarsest scale.
 _MIN_SIZE = 32
-_EPIC_GRID = 6  # pixels between matches, as OpenCV's dense RLOF has it
-_EPIC_NEIGHBOURS = 128  # matches that an affine model is fitted to, likewise
+# Pixels between matches. At OpenCV's 6, small shapes are missed: see docs/flow.md.
+_EPIC_GRID = 4
+_EPIC_NEIGHBOURS = 128  # matches that an affine model is fitted to, OpenCV's default
 _EPIC_MAX_MATCHES = 32766  # the interpolator counts them in 16 bits
-_EPIC_MIN_MATCHES = 3  # an affine model has six unknowns
+_EPIC_MIN_MATCHES = 3  # an affine model has six unknowns; of one match OpenCV dies
 _CONSISTENT = 1.0  # pixels that a match may miss its start by, tracked back
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -101,14 +102,13 @@ def rlof_epic(frame: np.ndarray, next_frame: np.ndarray) -> np.ndarray:
     """Sparse matches, interpolated along edges: stands in for EpicFlow.
 
     Robust local flow (RLOF, Senst et al. 2014) of a grid of points replaces EpicFlow's
-    DeepMatching; the interpolation is EpicFlow's (Revaud et al. 2015) without its
-    variational refinement, on OpenCV's image edges. Matches count that come back to
-    within a pixel of their start. Where fewer than three do, as between unrelated flat
-    frames, the flow is zero.
+    DeepMatching; the interpolation and the variational refinement behind it are
+    EpicFlow's (Revaud et al. 2015), as OpenCV has them and with its defaults. Matches
+    count that come back to within a pixel of their start. If fewer than three do, the
+    flow is zero.
 
-    OpenCV's dense RLOF would be one call. It is not used: it returns unset memory where
-    matches are few (small or flat frames), draws random numbers, and had a larger error
-    on every pair we measured.
+    OpenCV's dense RLOF would be one call. It is not used: where matches are few (small
+    or flat frames) it returns unset memory, and it draws random numbers.
 
     Args:
         frame: `(H, W, 3)` uint8, RGB.
@@ -133,7 +133,8 @@ def rlof_epic(frame: np.ndarray, next_frame: np.ndarray) -> np.ndarray:
 
     def compute(a, b):
         height, width = a.shape[:2]
-        a, b = (np.ascontiguousarray(image[..., ::-1]) for image in (a, b))
+        grey = (_grey(a), _grey(b))
+        a, b = (cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in (a, b))
         start = _grid(height, width)  # (M, 2)
         end = matches(a, b, start)
         inside = ((end >= 0) & (end <= (width - 1, height - 1))).all(axis=1)
@@ -147,7 +148,9 @@ def rlof_epic(frame: np.ndarray, next_frame: np.ndarray) -> np.ndarray:
         interpolator = create()
         # With more neighbours than matches it reads memory that nobody has set.
         interpolator.setK(min(_EPIC_NEIGHBOURS, len(end)))
-        return interpolator.interpolate(a, start[None], b, end[None])
+        flow = interpolator.interpolate(a, start[None], b, end[None])
+        refinement = cv2.VariationalRefinement_create()
+        return refinement.calc(*grey, flow)
 
     with _one_thread():
         return _between(frame, next_frame, compute)

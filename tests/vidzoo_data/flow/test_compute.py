@@ -52,7 +52,7 @@ def test_farneback_has_the_listed_error(shared_data):
 # a third above what OpenCV 5.0 reaches.
 @pytest.mark.parametrize(
     "method, most",
-    [("tvl1", 0.15), ("dis", 0.13), ("farneback", 0.67), ("rlof-epic", 0.17)],
+    [("tvl1", 0.15), ("dis", 0.13), ("farneback", 0.67), ("rlof-epic", 0.14)],
 )
 def test_error_on_a_real_pair(shared_data, method, most):
     pair = real_pair(shared_data, "flow/middlebury/RubberWhale")
@@ -80,7 +80,7 @@ def test_tvl1_on_exact_flow_and_read_back(shapes):
 
 
 @pytest.mark.parametrize(
-    "method, most", [("dis", 0.21), ("farneback", 0.55), ("rlof-epic", 0.25)]
+    "method, most", [("dis", 0.21), ("farneback", 0.55), ("rlof-epic", 0.17)]
 )
 def test_others_on_exact_flow(shapes, method, most):
     """Zero flow is off by 0.62 px in the mean: most of the pixels do not move."""
@@ -167,7 +167,7 @@ def test_points_of_large_frames_stay_below_the_interpolator_s_limit():
         points = compute._grid(height, width)
         assert 1000 < len(points) <= 32766
         assert (points.max(axis=0) < (width, height)).all()
-    assert len(compute._grid(32, 32)) == 25
+    assert len(compute._grid(32, 32)) == 64
 
 
 @pytest.mark.parametrize("method", flows.METHODS)
