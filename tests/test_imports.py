@@ -160,6 +160,7 @@ def loaded_after(code):
         "import vidzoo.metrics",
         "import vidzoo.evaluation, vidzoo.tasks.fuse",
         "import vidzoo_data.records.encode; sys.modules.pop('cv2')",
+        "import vidzoo_data.flow; sys.modules.pop('cv2')",
     ],
 )
 def test_these_load_no_backend(code):

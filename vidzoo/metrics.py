@@ -1,4 +1,4 @@
-"""Metrics on scores: NumPy in, numbers out.
+"""Metrics on scores, and on optical flow: NumPy in, numbers out.
 
 Labels are class numbers `(N,)`, or multi-hot `(N, K)` where a video may have several.
 """
@@ -222,6 +222,72 @@ def paired_bootstrap(
     )
     low, high = np.percentile(draws @ values / num_videos, (2.5, 97.5))
     return float(differences.mean()), float(low), float(high)
+
+
+def endpoint_error(flow, expected, valid=None) -> float:
+    """Mean length of the difference between two flow fields, in pixels (EPE).
+
+    Source: Baker et al., "A Database and Evaluation Methodology for Optical Flow"
+    (IJCV 2011); dissertation, section 4.4.3.
+
+    Args:
+        flow: `(..., H, W, 2)`, pixels.
+        expected: same shape and unit.
+        valid: bool `(..., H, W)`, the pixels that count; all of them by default. Where
+            it is false, `expected` may hold anything.
+
+    Returns:
+        Pixels.
+
+    Raises:
+        ValueError: the shapes do not fit, no pixel counts, or one that counts is not
+            finite.
+
+    Example:
+        >>> endpoint_error([[[3, 4], [0, 0]]], [[[0, 0], [0, 0]]])
+        2.5
+        >>> endpoint_error([[[3, 4], [0, 0]]], [[[0, 0], [9, 9]]], [[True, False]])
+        5.0
+    """
+    return float(endpoint_errors(flow, expected, valid).mean())
+
+
+def endpoint_errors(flow, expected, valid=None) -> np.ndarray:
+    """The lengths that `endpoint_error` is the mean of, for medians and shares.
+
+    Args:
+        flow: `(..., H, W, 2)`, pixels.
+        expected: same shape and unit.
+        valid: bool `(..., H, W)`, the pixels that count; all of them by default.
+
+    Returns:
+        `(P,)` float64, pixels: one length for each of the P pixels that count.
+
+    Raises:
+        ValueError: as `endpoint_error`.
+    """
+    flow, expected = np.asarray(flow, np.float64), np.asarray(expected, np.float64)
+    if flow.shape != expected.shape or flow.ndim < 3 or flow.shape[-1] != 2:
+        raise ValueError(
+            "`flow` and `expected` must both be (..., H, W, 2). "
+            f"Received: {flow.shape} and {expected.shape}; enlarge the smaller first."
+        )
+    valid = np.ones(flow.shape[:-1], bool) if valid is None else np.asarray(valid)
+    if valid.shape != flow.shape[:-1] or valid.dtype != bool:
+        raise ValueError(
+            f"`valid` must be bool {flow.shape[:-1]}, as the flow is {flow.shape}. "
+            f"Received: {valid.dtype} {valid.shape}."
+        )
+    if not valid.any():
+        raise ValueError("`valid` must be true somewhere. Received: no such pixel.")
+    flow, expected = flow[valid], expected[valid]  # (P, 2)
+    for name, values in (("flow", flow), ("expected", expected)):
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"`{name}` must be finite where it is valid. Received: "
+                f"{int((~np.isfinite(values)).any(axis=1).sum())} pixels that are not."
+            )
+    return np.hypot(*(flow - expected).T)
 
 
 def summary(logits, labels) -> dict[str, float]:

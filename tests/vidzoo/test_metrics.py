@@ -326,3 +326,44 @@ def test_summary_ranks_the_softmax_scores_of_single_labels():
     logits, labels = np.array([[5.0, 6.0], [1.0, 0.0]]), np.array([1, 0])
     assert metrics.mean_average_precision(logits, labels) == 0.75
     assert metrics.summary(logits, labels)["map"] == 1.0
+
+
+def test_endpoint_error_is_a_mean_length():
+    flow, expected = np.zeros((2, 3, 4, 2)), np.zeros((2, 3, 4, 2))
+    expected[0, 1, 2] = 3, -4
+    expected[1, 0, 0] = 0, 7
+    assert metrics.endpoint_error(flow, expected) == pytest.approx(12 / 24)
+    assert metrics.endpoint_error(expected, flow) == pytest.approx(12 / 24)
+    lengths = metrics.endpoint_errors(flow, expected)
+    assert lengths.shape == (24,) and sorted(lengths)[-3:] == [0, 5, 7]
+
+
+def test_endpoint_error_skips_unknown_pixels():
+    flow, expected = np.zeros((2, 2, 2)), np.ones((2, 2, 2), np.float32)
+    expected[0, 0], expected[0, 1] = 1e38, np.nan  # whose square overflows
+    valid = np.array([[False, False], [True, True]])
+    assert metrics.endpoint_error(flow, expected, valid) == pytest.approx(2**0.5)
+    assert metrics.endpoint_errors(flow, expected, valid.copy()).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "flow, expected, valid, message",
+    [
+        (np.zeros((2, 2, 2)), np.zeros((4, 4, 2)), None, "enlarge the smaller first"),
+        (np.zeros((2, 2, 3)), np.zeros((2, 2, 3)), None, r"both be \(..., H, W, 2\)"),
+        (np.zeros((2, 2, 2)), np.zeros((2, 2, 2)), [True], r"bool \(2, 2\), .*\(1,\)"),
+        (np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), [[1]], "Received: int64"),
+        (np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), [[False]], "no such pixel"),
+        (np.zeros((0, 1, 2)), np.zeros((0, 1, 2)), None, "no such pixel"),
+        (
+            np.full((1, 1, 2), np.nan),
+            np.zeros((1, 1, 2)),
+            None,
+            "`flow` must be finite",
+        ),
+        (np.zeros((1, 1, 2)), np.full((1, 1, 2), np.inf), None, "`expected` must be"),
+    ],
+)
+def test_flow_that_does_not_fit(flow, expected, valid, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.endpoint_error(flow, expected, valid)
