@@ -14,6 +14,7 @@ timed. Exit codes: 0 done; 1 failed; 2 usage.
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -231,7 +232,7 @@ def _parse(argv):
     parser.add_argument("folder", nargs="?", type=Path, help="pairs with ground truth")
     parser.add_argument("--pairs", type=_count, default=32, help="motion shapes (32)")
     parser.add_argument("--size", type=_size, default=128, help="of them, pixels (128)")
-    parser.add_argument("--bound", type=float, default=flows.TSN_BOUND, help="px (20)")
+    parser.add_argument("--bound", type=_bound, default=flows.TSN_BOUND, help="px (20)")
     parser.add_argument("--seed", type=int, default=0, help="of motion shapes (0)")
     parser.add_argument("--pictures", type=Path, help="folder for strips of the pairs")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -243,6 +244,13 @@ def _count(text):
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
+    return number
+
+
+def _bound(text):
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}': give more than 0 pixels")
     return number
 
 
