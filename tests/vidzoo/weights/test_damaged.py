@@ -119,6 +119,7 @@ def test_checkpoints_notice_every_flipped_number(tmp_path):
 
 
 def test_a_folder_and_nothing(tmp_path):
-    for path in (tmp_path, tmp_path / "none.pth"):
-        with pytest.raises(WeightsError, match=r"no such weights file\. Give the path"):
-            read.read(path)
+    with pytest.raises(WeightsError, match=r"is a folder\. Give the path of a weights"):
+        read.read(tmp_path)
+    with pytest.raises(WeightsError, match=r"no such weights file\. Give the path"):
+        read.read(tmp_path / "none.pth")
