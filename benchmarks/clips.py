@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import input_pipeline
+from benchmarks.arguments import count
 from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
 from vidzoo.quiet import without_greetings
@@ -237,23 +238,16 @@ def _parse(argv):
         allow_abbrev=False,
     )
     parser.add_argument("--records", help="with a split train; synthetic if absent")
-    parser.add_argument("--frame_size", type=_count, default=224, help="pixels (224)")
-    parser.add_argument("--batch_size", type=_count, default=16, help="clips (16)")
-    parser.add_argument("--num_segments", type=_count, default=3, help="frames (3)")
-    parser.add_argument("--workers", type=_count, default=2, help="at once (2)")
-    parser.add_argument("--steps", type=_count, default=40, help="batches (40)")
-    parser.add_argument("--repetitions", type=_count, default=7, help="of each (7)")
+    parser.add_argument("--frame_size", type=count, default=224, help="pixels (224)")
+    parser.add_argument("--batch_size", type=count, default=16, help="clips (16)")
+    parser.add_argument("--num_segments", type=count, default=3, help="frames (3)")
+    parser.add_argument("--workers", type=count, default=2, help="at once (2)")
+    parser.add_argument("--steps", type=count, default=40, help="batches (40)")
+    parser.add_argument("--repetitions", type=count, default=7, help="of each (7)")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument("--out", type=Path, help="file to write the JSON to")
     return parser.parse_args(argv)
-
-
-def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
-    return number
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.arguments import count
 from vidzoo import metrics
 from vidzoo.atomic import write_text
 from vidzoo.errors import FlowError, VidzooError
@@ -230,7 +231,7 @@ def _parse(argv):
         allow_abbrev=False,
     )
     parser.add_argument("folder", nargs="?", type=Path, help="pairs with ground truth")
-    parser.add_argument("--pairs", type=_count, default=32, help="motion shapes (32)")
+    parser.add_argument("--pairs", type=count, default=32, help="motion shapes (32)")
     parser.add_argument("--size", type=_size, default=128, help="of them, pixels (128)")
     parser.add_argument("--bound", type=_bound, default=flows.TSN_BOUND, help="px (20)")
     parser.add_argument("--seed", type=int, default=0, help="of motion shapes (0)")
@@ -238,13 +239,6 @@ def _parse(argv):
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument("--out", type=Path, help="file to write the JSON to")
     return parser.parse_args(argv)
-
-
-def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
-    return number
 
 
 def _bound(text):

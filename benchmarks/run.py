@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import timing
+from benchmarks.arguments import count
 from vidzoo.atomic import write_text
 from vidzoo.errors import UsageError, VidzooError
 from vidzoo.quiet import without_greetings
@@ -119,13 +120,13 @@ def _parse(argv):
         help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
         "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
-    parser.add_argument("--batch_size", type=_count, required=True, help="clips")
-    parser.add_argument("--num_segments", type=_count, default=3, help="snippets (3)")
+    parser.add_argument("--batch_size", type=count, required=True, help="clips")
+    parser.add_argument("--num_segments", type=count, default=3, help="snippets (3)")
     parser.add_argument(
-        "--frame_size", type=_count, default=224, help="pixels of a clip's side (224)"
+        "--frame_size", type=count, default=224, help="pixels of a clip's side (224)"
     )
-    parser.add_argument("--steps", type=_count, default=20, help="measured (20)")
-    parser.add_argument("--warmup", type=_count, default=3, help="unmeasured (3)")
+    parser.add_argument("--steps", type=count, default=20, help="measured (20)")
+    parser.add_argument("--warmup", type=count, default=3, help="unmeasured (3)")
     parser.add_argument(
         "--jit_compile",
         action="store_true",
@@ -139,7 +140,7 @@ def _parse(argv):
         "--mixed_precision", action="store_true", help="compute in bfloat16"
     )
     parser.add_argument("--records", help="for --mode=input; a synthetic set if absent")
-    parser.add_argument("--workers", type=_count, help="clips decoded at once")
+    parser.add_argument("--workers", type=count, help="clips decoded at once")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument("--out", type=Path, help="file to write the JSON to")
@@ -284,13 +285,6 @@ def _known():
 
 def _choice(names):
     return ", ".join(names)
-
-
-def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
-    return number
 
 
 def _as_json(measured):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vidzoo.arrays import UnreadableError, check_declared, fill
+from vidzoo.weights.read import varint
 
 # NetParameter.layers (V1) and .layer (V2): where a layer has its name, type and blobs.
 _LAYERS = {2: (4, 5, 6), 100: (1, 2, 7)}
@@ -153,7 +154,7 @@ def _shape(data, start, end):
             dims.append(here)
         elif field == 1 and wire == _BYTES:
             while here < behind:
-                value, here = _varint(data, here, behind)
+                value, here = varint.read(data, here, behind)
                 dims.append(value)
     if len(dims) > 32:
         raise UnreadableError(f"a blob declares {len(dims)} dimensions")
@@ -176,14 +177,14 @@ def _fields(data, start, end):
     for _ in range(_MAX_FIELDS):
         if start >= end:
             return
-        tag, start = _varint(data, start, end)
+        tag, start = varint.read(data, start, end)
         number, wire = tag >> 3, tag & 7
         if wire == _VARINT:
-            value, start = _varint(data, start, end)
+            value, start = varint.read(data, start, end)
             yield number, wire, value, start
             continue
         if wire == _BYTES:
-            length, start = _varint(data, start, end)
+            length, start = varint.read(data, start, end)
         elif wire in _SIZES:
             length = _SIZES[wire]
         else:
@@ -198,16 +199,3 @@ def _fields(data, start, end):
         yield number, wire, start, start + length
         start += length
     raise UnreadableError(f"a message has more than {_MAX_FIELDS} fields")
-
-
-def _varint(data, start, end):
-    value = 0
-    for shift in range(0, 70, 7):
-        if start >= end:
-            break
-        byte = data[start]
-        start += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, start
-    raise UnreadableError(f"damaged at byte {start}: a number without end")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vidzoo.arrays import UnreadableError
+from vidzoo.weights.read import varint
 
 # The last bytes of LevelDB's tables, of which the index is one.
 FOOTER = struct.pack("<Q", 0xDB4775248B80FB57)
@@ -117,13 +118,13 @@ def _entries(data):
         raise UnreadableError("its index is cut short")
     position = 0
     for _ in range(2):  # the meta index's place, which is not needed
-        _, position = _varint(footer, position)
-    offset, position = _varint(footer, position)
-    size, _ = _varint(footer, position)
+        _, position = varint.read(footer, position)
+    offset, position = varint.read(footer, position)
+    size, _ = varint.read(footer, position)
     entries = {}
     for handle in _block(data, offset, size).values():
-        offset, position = _varint(handle, 0)
-        size, _ = _varint(handle, position)
+        offset, position = varint.read(handle, 0)
+        size, _ = varint.read(handle, position)
         entries |= _block(data, offset, size)
         if len(entries) > len(data):
             raise UnreadableError("its index is damaged")
@@ -144,9 +145,9 @@ def _block(data, offset, size):
     end = len(block) - 4 * (num_restarts + 1)
     entries, key, position = {}, b"", 0
     while position < end:
-        shared, position = _varint(block, position)
-        unshared, position = _varint(block, position)
-        length, position = _varint(block, position)
+        shared, position = varint.read(block, position)
+        unshared, position = varint.read(block, position)
+        length, position = varint.read(block, position)
         if shared > len(key) or position + unshared + length > end:
             raise UnreadableError("its index is damaged")
         key = key[:shared] + block[position : position + unshared]
@@ -164,13 +165,13 @@ def _pairs(data):
     """A protobuf message's fields; fixed ones, checksums, are passed over."""
     position = 0
     while position < len(data):
-        tag, position = _varint(data, position)
+        tag, position = varint.read(data, position)
         number, wire = tag >> 3, tag & 7
         if wire == 0:
-            value, position = _varint(data, position)
+            value, position = varint.read(data, position)
             yield number, value
         elif wire == 2:
-            length, position = _varint(data, position)
+            length, position = varint.read(data, position)
             if position + length > len(data):
                 raise UnreadableError("its index is damaged")
             yield number, data[position : position + length]
@@ -179,19 +180,6 @@ def _pairs(data):
             position += 8 if wire == 1 else 4
         else:
             raise UnreadableError("its index is damaged")
-
-
-def _varint(data, position):
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(data):
-            break
-        byte = data[position]
-        position += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, position
-    raise UnreadableError("its index is damaged: a number without end")
 
 
 def _crc32c_table():
