@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tests.records import coordinate_frames, record, write_records
 from vidzoo.errors import RecordError, UsageError
+from vidzoo_data import clips
 from vidzoo_data.clips import (
     CenterCrop,
     ColorJitter,
@@ -21,11 +22,16 @@ from vidzoo_data.clips import (
     Whole,
     Window,
     center_batches,
-    center_clip,
     checked,
     stream,
     training_batches,
 )
+
+
+def center_clip(video, **how):
+    """The RGB of a video's clip."""
+    return clips.center_clip(video, **how)["rgb"]
+
 
 # What a clip shows: frames that say where each of their pixels lies
 

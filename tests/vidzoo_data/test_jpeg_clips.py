@@ -56,7 +56,7 @@ def test_equal_to_the_clips_of_records(videos, tmp_path, sampling, size):
     found = jpeg_clips(rows, **how, stored_size=48, fps=25.0)
     assert found.dtype == tf.uint8
     np.testing.assert_array_equal(found, batch["rgb"])
-    one_by_one = [center_clip(video, **how)[0] for video in videos]
+    one_by_one = [center_clip(video, **how)["rgb"][0] for video in videos]
     np.testing.assert_array_equal(found, one_by_one)
     by_height_and_width = jpeg_clips(
         rows, **how, stored_size=(48, 64), fps=tf.constant([25.0] * 3)
@@ -70,7 +70,7 @@ def test_each_row_has_its_own_rate(videos):
     found = jpeg_clips(rows, **how, stored_size=48, fps=[25.0, 10.0])
     for clip, fps in zip(found, (25.0, 10.0), strict=True):
         video = dataclasses.replace(videos[2], fps=fps)
-        np.testing.assert_array_equal(clip, center_clip(video, **how)[0])
+        np.testing.assert_array_equal(clip, center_clip(video, **how)["rgb"][0])
     assert np.any(found[0] != found[1])
 
 

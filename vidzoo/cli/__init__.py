@@ -42,7 +42,7 @@ def _parse(argv):
     parser.set_defaults(needs="tensorflow")  # a package to import, without a word
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for add in (
-        *(runs.demo, runs.prepare, runs.train, runs.evaluate),
+        *(runs.demo, runs.prepare, runs.flow, runs.train, runs.evaluate),
         results.fuse,
         *(serving.export, serving.predict),
         *(weights.models, weights.convert, weights.verify),

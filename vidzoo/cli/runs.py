@@ -1,4 +1,4 @@
-"""The verbs from videos to a measured run: demo, prepare, train, evaluate."""
+"""The verbs from videos to a measured run: demo, prepare, flow, train, evaluate."""
 
 from vidzoo.cli import flags
 from vidzoo.cli.codes import DONE, FAILED, SKIPPED
@@ -26,20 +26,24 @@ def prepare(verbs):
     """Adds the flags of `vidzoo prepare`."""
     verb = verbs.add_parser("prepare", help="videos to records")
     verb.add_argument("source", metavar="SOURCE", help="folder of videos, or a CSV")
+    _add_source(verb)
+    verb.set_defaults(function=_run_prepare)
+
+
+def _add_source(verb):
+    """Adds what `prepare` and `flow` share."""
     verb.add_argument("out", metavar="OUT", help="folder of records to make")
     verb.add_argument(
         "--layout",
-        default="folder",
-        help="how SOURCE is laid out: folder, csv, ucf101 or hmdb51",
+        help="how SOURCE is laid out: folder (the default), csv, ucf101 or hmdb51",
     )
     verb.add_argument(
         "--size",
         type=flags.size,
-        default=256,
         help="short side in pixels, or HEIGHTxWIDTH (256)",
     )
     verb.add_argument("--fps", type=float, help="frames per second to keep (all)")
-    verb.add_argument("--quality", type=int, default=95, help="of JPEG, 1..100 (95)")
+    verb.add_argument("--quality", type=int, help="of JPEG, 1..100 (95)")
     verb.add_argument("--root", help="csv: folder that paths are relative to")
     verb.add_argument("--classes", help="csv: file with one class name per line")
     verb.add_argument(
@@ -48,6 +52,7 @@ def prepare(verbs):
     verb.add_argument(
         "--allow_missing",
         action="store_true",
+        default=None,
         help="quarantine videos that are listed but not there",
     )
     verb.add_argument(
@@ -58,27 +63,53 @@ def prepare(verbs):
     verb.add_argument("--seed", type=int, help="of that split (0)")
     verb.add_argument("--workers", type=int, help="processes (one per core)")
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    verb.set_defaults(function=_run_prepare)
+
+
+_SOURCE_FLAGS = (
+    *("layout", "size", "fps", "quality", "root", "classes", "splits_dir"),
+    *("allow_missing", "test_fraction", "seed"),
+)
 
 
 def _run_prepare(args):
     from vidzoo.tasks import prepare, show
 
-    summary = prepare.run(
-        args.source,
-        args.out,
-        layout=args.layout,
-        size=args.size,
-        fps=args.fps,
-        quality=args.quality,
-        root=args.root,
-        classes=args.classes,
-        splits_dir=args.splits_dir,
-        allow_missing=args.allow_missing,
-        test_fraction=args.test_fraction,
-        seed=args.seed,
-        workers=args.workers,
+    options = flags.given(args, *_SOURCE_FLAGS, "workers")
+    summary = prepare.run(args.source, args.out, **options)
+    show.prepared(summary, args.out, as_json=args.json)
+    return SKIPPED if summary.quarantined else DONE
+
+
+def flow(verbs):
+    """Adds the flags of `vidzoo flow`."""
+    verb = verbs.add_parser("flow", help="videos or records to records with flow")
+    verb.add_argument(
+        "source", metavar="SOURCE", help="folder of records, or of videos, or a CSV"
     )
+    _add_source(verb)
+    verb.add_argument(
+        "--method",
+        default="tvl1",
+        help="tvl1 (the default), dis, farneback or rlof-epic (docs/flow.md)",
+    )
+    verb.add_argument(
+        "--bound", type=float, help="pixels at which flow is clipped (20)"
+    )
+    verb.add_argument(
+        "--flow_fps",
+        type=float,
+        help="flow to the frame 1/flow_fps s later (to the next one)",
+    )
+    verb.add_argument("--image_format", default="png", help="png (the default) or jpeg")
+    verb.set_defaults(function=_run_flow)
+
+
+def _run_flow(args):
+    from vidzoo.tasks import flow, show
+
+    names = ("method", "bound", "flow_fps", "image_format", "workers")
+    options = flags.given(args, *names, *_SOURCE_FLAGS)
+    summary = flow.run(args.source, args.out, **options)
     show.prepared(summary, args.out, as_json=args.json)
     return SKIPPED if summary.quarantined else DONE
 

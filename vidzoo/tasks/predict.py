@@ -73,7 +73,7 @@ class Classifier:
             record,
             sampling=clips.Segments(self._how["num_segments"]),
             crop=clips.CenterCrop(self._how["frame_size"]),
-        )
+        )["rgb"]
 
     def predict(self, video) -> Prediction:
         """Classifies one video file; a broken one gives a `Prediction` with `error`."""

@@ -1,10 +1,12 @@
 """`vidzoo prepare SOURCE OUT`: videos on disk to a records folder."""
 
 import logging
+import os
 
 from vidzoo.errors import UsageError
 from vidzoo.progress import Progress
 from vidzoo_data import sources
+from vidzoo_data.flow import FlowSettings
 from vidzoo_data.records import write
 
 _log = logging.getLogger("vidzoo")
@@ -18,6 +20,7 @@ def run(
     size: int | tuple[int, int] = 256,
     fps: float | None = None,
     quality: int = 95,
+    flow: FlowSettings | None = None,
     workers: int | None = None,
     **options,
 ) -> write.Summary:
@@ -30,6 +33,7 @@ def run(
         size: short side in pixels, or `(height, width)`.
         fps: frames per second to keep; all frames if None.
         quality: of JPEG.
+        flow: how flow is computed beside the frames; None for none.
         workers: processes; one per core if None.
         **options: of `vidzoo_data.sources.read`.
 
@@ -40,6 +44,7 @@ def run(
         UsageError: a value is out of range.
         SourceError: the data set is not laid out as `layout` says.
         RecordError: `out` cannot be used, or no video could be decoded.
+        FlowError: OpenCV is installed without what the flow's method needs.
     """
     settings = {"size": size, "fps": fps, "quality": quality, "workers": workers}
     try:
@@ -52,10 +57,39 @@ def run(
     splits = ", ".join(f"{name} {len(ids)}" for name, ids in data.splits.items())
     count = len(data.videos)
     _log.info("%d videos of %d classes: %s", count, len(data.classes), splits)
-    with Progress("prepare", count, "videos") as progress:
+    if flow is not None:
+        num_fields, seconds = write.probe_flow(
+            data, size=size, fps=fps, flow=flow, workers=workers
+        )
+        say_how_long(flow.method, num_fields, seconds, workers)
+    with Progress("flow" if flow else "prepare", count, "videos") as progress:
         return write.prepare(
             data,
             out,
             **settings,
+            flow=flow,
             on_progress=lambda done, total: progress.update(done),
         )
+
+
+def say_how_long(method: str, num_fields: float, seconds: float, workers) -> None:
+    """Says, before flow is computed, about how long that will take.
+
+    Args:
+        method: of the flow.
+        num_fields: in all.
+        seconds: for all of them on one core.
+        workers: processes; one per core if None.
+    """
+    workers = workers or os.cpu_count() or 1
+    minutes = seconds / workers / 60
+    duration = (
+        f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
+    )
+    _log.info(
+        "flow: about %d fields by %s, which takes about %s with %d processes",
+        num_fields,
+        method,
+        duration if minutes >= 1 else "a minute",
+        workers,
+    )

@@ -19,38 +19,63 @@ def decode(jpegs, window):
     def one(jpeg):
         return tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
 
-    count = jpegs.shape[0]
+    return _each(one, jpegs, 3)
+
+
+def decode_flow(images, window):
+    """Decodes one window of the images of every field.
+
+    Args:
+        images: string `(2, T)`: grey PNGs or JPEGs of x and of y.
+        window: int32 `(4,)`: y, x, height and width in pixels.
+
+    Returns:
+        uint8 `(T, height, width, 2)`.
+    """
+    y, x, height, width = tf.unstack(window)
+
+    def one(image):
+        # In spite of its name it decodes JPEGs as well.
+        whole = tf.io.decode_png(image, channels=1)
+        return whole[y : y + height, x : x + width]
+
+    return tf.concat([_each(one, images[axis], 1) for axis in range(2)], axis=-1)
+
+
+def _each(one, images, channels):
+    """`one` of every image `(T,)`, stacked."""
+    count = images.shape[0]
     if count is not None and count <= _MAX_UNROLLED:
-        return tf.stack([one(jpegs[i]) for i in range(count)])
-    signature = tf.TensorSpec([None, None, 3], tf.uint8)
-    return tf.map_fn(one, jpegs, fn_output_signature=signature)
+        return tf.stack([one(images[i]) for i in range(count)])
+    signature = tf.TensorSpec([None, None, channels], tf.uint8)
+    return tf.map_fn(one, images, fn_output_signature=signature)
 
 
 def resize(images, size):
-    """`(T, h, w, 3)` to `(T, size, size, 3)`, uint8; bilinear, only where needed."""
+    """`(T, h, w, C)` to `(T, size, size, C)`, uint8; bilinear, only where needed."""
 
     def resized():
         enlarged = tf.image.resize(images, [size, size])
         return tf.cast(tf.round(enlarged), tf.uint8)
 
     fits = tf.reduce_all(tf.equal(tf.shape(images)[1:3], size))
+    channels = images.shape[-1]
     images = tf.cond(fits, lambda: images, resized)
-    return tf.ensure_shape(images, [None, size, size, 3])
+    return tf.ensure_shape(images, [None, size, size, channels])
 
 
 def mirror(images):
-    """Turns `(T, H, W, 3)` left to right."""
+    """Turns `(..., H, W, C)` left to right."""
     # TensorFlow reverses rows of three channels fast, if there is one leading axis.
-    rows = tf.reshape(images, [-1, tf.shape(images)[2], 3])
+    rows = tf.reshape(images, [-1, tf.shape(images)[-2], images.shape[-1]])
     return tf.reshape(tf.reverse(rows, [1]), tf.shape(images))
 
 
-def stack_snippets(images, sampling):
-    """`(T*k, H, W, 3)` to `(T, H, W, 3k)`: a snippet's images side by side on C."""
-    _, height, width, _ = images.shape
-    length = sampling.snippet_length
+def stack_snippets(images, length):
+    """`(T*k, H, W, C)` to `(T, H, W, C*k)`: a snippet's images side by side on C."""
+    _, height, width, channels = images.shape
     if length > 1:
-        images = tf.reshape(images, [-1, length, height, width, 3])
+        images = tf.reshape(images, [-1, length, height, width, channels])
         images = tf.transpose(images, [0, 2, 3, 1, 4])
-        images = tf.reshape(images, [-1, height, width, 3 * length])
+        images = tf.reshape(images, [-1, height, width, channels * length])
     return images

@@ -1,13 +1,18 @@
 """Records to batches of clips: sample, read, decode the windows, stack.
 
-A batch is a dictionary: `rgb` uint8 `(N, T, H, W, 3k)`, `label` int32 `(N,)` or
-multi-hot float32 `(N, K)`, `video_id` string `(N,)`, and where clips differ in length
-`mask` bool `(N, T)`. What a clip shows depends on the seed and on its place in the run
-(in training) or on its video (in test), never on the number of workers.
+A batch is a dictionary: `rgb` uint8 `(N, T, H, W, 3k)`, `flow` uint8 `(N, T, H, W, 2k)`
+ordered x1 y1 x2 y2 ..., `flow_target` float32 of that shape, those of them that were
+asked for; `label` int32 `(N,)` or multi-hot float32 `(N, K)`, `video_id` string `(N,)`,
+and where clips differ in length `mask` bool `(N, T)`. RGB and flow of a clip share
+frames, window and mirroring: the flow of image t starts at RGB image t.
+
+What a clip shows depends on the seed and on its place in the run (in training) or on
+its video (in test), never on the number of workers.
 """
 
 import functools
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +20,16 @@ import tensorflow as tf
 from vidzoo.errors import RecordError
 from vidzoo_data.clips import stream
 from vidzoo_data.clips.augment import ColorJitter
-from vidzoo_data.clips.decode import decode, mirror, resize, stack_snippets
+from vidzoo_data.clips.decode import stack_snippets
+from vidzoo_data.clips.modalities import (
+    CHANNELS,
+    RGB,
+    checked_modalities,
+    decoded,
+    fitted,
+    mirrored,
+    needs_flow,
+)
 from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records
 
@@ -31,6 +45,7 @@ def training_batches(
     batch_size: int,
     num_steps: int,
     color: ColorJitter | None = None,
+    modalities: Mapping[str, int] | None = None,
     multi_label: bool = False,
     first_step: int = 0,
     seed: int = 0,
@@ -50,7 +65,9 @@ def training_batches(
         crop: `RandomCrop`, `CornerCrop`, `MultiScaleCrop` or `CenterCrop`.
         batch_size: N.
         num_steps: the run's length in batches.
-        color: how colours are changed; not at all by default.
+        color: how colours are changed; not at all by default, and never those of flow.
+        modalities: `"rgb"`, `"flow"` or `"flow_target"` -> its images in a snippet, the
+            first ones of the sampler's k; all of them of RGB by default.
         multi_label: whether `label` is multi-hot, for videos of several labels or none.
         first_step: batches already trained on.
         seed: of the permutations, the frames, the crops and the colours.
@@ -59,10 +76,13 @@ def training_batches(
     Raises:
         UsageError: no such split.
         RecordError: a video has several labels, and `multi_label` is false; or it does
-            not state its rate, and `sampling` needs it.
+            not state its rate, and `sampling` needs it; or the records hold no flow,
+            and `modalities` ask for it.
+        ValueError: `modalities` are unknown, or longer than the sampler's snippets.
     """
     videos = records.split(split)
-    stream.check_videos(records, videos, sampling, multi_label)
+    modalities = checked_modalities(modalities, sampling)
+    stream.check_videos(records, videos, sampling, modalities, multi_label)
 
     @functools.lru_cache(maxsize=4)
     def order(epoch):
@@ -78,7 +98,8 @@ def training_batches(
         tf.data.Dataset.range(first_step * batch_size, num_steps * batch_size),
         plan,
         numbers=sampling.random,
-        pixels=functools.partial(_pixels, sampling, crop, color),
+        pixels=_pixels(records, sampling, modalities, crop, color),
+        modalities=modalities,
         multi_label=multi_label,
         workers=workers,
     )
@@ -92,6 +113,7 @@ def center_batches(
     sampling,
     crop,
     batch_size: int,
+    modalities: Mapping[str, int] | None = None,
     multi_label: bool = False,
     workers: int | None = None,
 ) -> tf.data.Dataset:
@@ -100,39 +122,75 @@ def center_batches(
     The last batch may be smaller. Args and errors: as `training_batches`.
     """
     videos = records.split(split)
-    stream.check_videos(records, videos, sampling, multi_label)
+    modalities = checked_modalities(modalities, sampling)
+    stream.check_videos(records, videos, sampling, modalities, multi_label)
     clips = stream.clip_stream(
         records,
         videos,
         tf.data.Dataset.range(len(videos)),
         lambda place: (place, _NO_SEED),
         numbers=lambda num_frames, seed, fps: sampling.centered(num_frames, fps),
-        pixels=functools.partial(_pixels, sampling, crop, None),
+        pixels=_pixels(records, sampling, modalities, crop, None),
+        modalities=modalities,
         multi_label=multi_label,
         workers=workers,
     )
     return stream.batch(clips, batch_size, sampling)
 
 
-def center_clip(record: schema.VideoRecord, *, sampling, crop) -> tf.Tensor:
+def center_clip(
+    record: schema.VideoRecord,
+    *,
+    sampling,
+    crop,
+    modalities: Mapping[str, int] | None = None,
+) -> dict[str, tf.Tensor]:
     """The clip of one video in memory that `center_batches` would give.
 
     Returns:
-        uint8 `(1, T, H, W, 3k)`.
+        By modality, as in a batch, with N = 1.
 
     Raises:
         RecordError: the video does not state its rate, and `sampling` needs it.
+        ValueError: as `training_batches`; or flow is asked for and not there.
     """
+    modalities = checked_modalities(modalities, sampling)
     if sampling.needs_rate and not record.fps > 0:
         raise RecordError(
             f"{record.source}: it does not state its frames per second, which "
             f"{sampling} needs. Re-encode the video with a rate."
         )
-    numbers = sampling.centered(len(record.jpegs), record.fps)
-    jpegs = tf.gather(tf.constant(list(record.jpegs)), tf.reshape(numbers, [-1]))
+    count = len(record.jpegs)
+    if needs_flow(modalities):
+        if record.flow is None:
+            raise ValueError("`record` must hold flow. Received one without.")
+        count = len(record.flow.x)
+    numbers = sampling.centered(count, record.fps)
+    images = {}
+    for name, length in modalities.items():
+        wanted = tf.reshape(numbers[:, :length], [-1])
+        images[name] = tf.gather(_images(record, name), wanted, axis=-1)
     size = tf.constant([record.height, record.width])
     seeds = (tf.constant(_NO_SEED), tf.constant(_NO_SEED))
-    return _pixels(sampling, crop, None, jpegs, size[0], size[1], *seeds)[None]
+    bound = record.flow and record.flow.bound
+    clip = _clip(
+        images,
+        *tf.unstack(size),
+        *seeds,
+        sampling=sampling,
+        modalities=modalities,
+        crop=crop,
+        color=None,
+        bound=bound,
+    )
+    return {name: images[None] for name, images in clip.items()}
+
+
+def _images(record, name):
+    """Encoded images of all frames: `(T,)`, of flow `(2, T)`."""
+    if name == RGB:
+        return tf.constant(list(record.jpegs))
+    return tf.constant([list(record.flow.x), list(record.flow.y)])
 
 
 def checked(batches: tf.data.Dataset, records: Records):
@@ -164,13 +222,40 @@ def _as_record_error(error, records):
     )
 
 
-def _pixels(sampling, crop, color, jpegs, height, width, crop_seed, color_seed):
-    """JPEGs `(T*k,)` of one video to its clip, `(T, H, W, 3k)`."""
+def _pixels(records, sampling, modalities, crop, color):
+    """What makes clips of encoded images, as `stream.clip_stream` wants it."""
+    return functools.partial(
+        _clip,
+        sampling=sampling,
+        modalities=modalities,
+        crop=crop,
+        color=color,
+        bound=records.flow and records.flow["bound"],
+    )
+
+
+def _clip(
+    images,
+    height,
+    width,
+    crop_seed,
+    color_seed,
+    *,
+    sampling,
+    modalities,
+    crop,
+    color,
+    bound,
+):
+    """Encoded images of one video to its clip: modality -> `(T, H, W, C*k)`."""
     window, flip = crop.window(height, width, crop_seed)
-    images = resize(decode(jpegs, window), crop.size)
-    images = tf.cond(flip, lambda: mirror(images), lambda: images)
-    images = tf.ensure_shape(images, [None, crop.size, crop.size, 3])
-    if color is not None:
-        images = color.jitter(images, color_seed)
-    images = stack_snippets(images, sampling)
-    return tf.ensure_shape(images, [sampling.num_snippets, None, None, None])
+    clip = {}
+    for name, length in modalities.items():
+        shown = fitted(name, decoded(name, images[name], window, bound), crop.size)
+        shown = tf.cond(flip, lambda n=name, s=shown: mirrored(n, s), lambda s=shown: s)
+        shown = tf.ensure_shape(shown, [None, crop.size, crop.size, CHANNELS[name]])
+        if name == RGB and color is not None:
+            shown = color.jitter(shown, color_seed)
+        stacked = stack_snippets(shown, length)
+        clip[name] = tf.ensure_shape(stacked, [sampling.num_snippets, *[None] * 3])
+    return clip

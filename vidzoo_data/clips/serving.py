@@ -52,7 +52,7 @@ def jpeg_clips(
         frames, count, rate = row
         numbers = tf.reshape(sampling.centered(count, rate), [-1])
         images = _images(tf.gather(frames, numbers), crop, stored_size)
-        return stack_snippets(images, sampling)
+        return stack_snippets(images, sampling.snippet_length)
 
     channels = 3 * sampling.snippet_length
     shape = [sampling.num_snippets, crop.size, crop.size, channels]

@@ -1,26 +1,37 @@
 """Places of a run to decoded clips, in order: what training, test and views share."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from vidzoo.errors import RecordError
+from vidzoo_data.clips.modalities import CHANNELS, RGB, needs_flow
 from vidzoo_data.records.read import Records, VideoEntry
 
 _BLOCK = 16  # places looked up by one call into Python
 
 
 def check_videos(
-    records: Records, videos: tuple[VideoEntry, ...], sampling, multi_label: bool
+    records: Records,
+    videos: tuple[VideoEntry, ...],
+    sampling,
+    modalities: Mapping[str, int],
+    multi_label: bool,
 ) -> None:
     """Refuses videos that cannot be sampled or labelled as asked.
 
     Raises:
         RecordError: a video does not have one label, though `multi_label` is false, or
-            does not state its rate, though `sampling` needs it.
+            does not state its rate, though `sampling` needs it; or flow is asked for
+            and the records have none.
     """
+    if needs_flow(modalities) and records.flow is None:
+        raise RecordError(
+            f"{records.path}: these records hold no flow. Add it with "
+            f"`vidzoo flow {records.path} OUT`, and use OUT."
+        )
     for video in videos:
         if len(video.labels) != 1 and not multi_label:
             raise RecordError(
@@ -44,6 +55,7 @@ def clip_stream(
     *,
     numbers: Callable,
     pixels: Callable,
+    modalities: Mapping[str, int],
     multi_label: bool,
     workers: int | None,
 ) -> tf.data.Dataset:
@@ -54,21 +66,28 @@ def clip_stream(
         videos: those that `plan` counts.
         places: int64 scalars.
         plan: a place to the index of its video and a seed, int64 `(2,)`.
-        numbers: `numbers(num_frames, seed, fps)` gives frame numbers `(T, k)`.
-        pixels: `pixels(jpegs, height, width, crop_seed, color_seed)` gives the clip of
-            JPEGs `(T*k,)` of that size.
+        numbers: `numbers(num_frames, seed, fps)` gives frame numbers `(T, k)`; with
+            flow among the modalities, of the frames that have it.
+        pixels: `pixels(images, height, width, crop_seed, color_seed)` gives the clip,
+            by modality, of its encoded images of that size.
+        modalities: name -> its images in a snippet, the first ones of k.
         multi_label: as `training_batches` has it.
         workers: clips decoded at once; as many as there are cores by default.
 
     Returns:
-        Dictionaries of `rgb`, as `pixels` gives it, `label` and `video_id`.
+        Dictionaries of the modalities, as `pixels` gives them, `label` and `video_id`.
     """
     num_classes = len(records.classes) if multi_label else None
+    has_flow = needs_flow(modalities)
 
     def look_up(block):
         indices, seeds = zip(*(plan(int(place)) for place in block), strict=True)
         found = [videos[index] for index in indices]
-        sizes = [(video.num_frames, video.height, video.width) for video in found]
+        counts = [video.num_flow if has_flow else video.num_frames for video in found]
+        sizes = [
+            (count, video.height, video.width)
+            for count, video in zip(counts, found, strict=True)
+        ]
         return (
             np.array(indices, np.int64),
             np.array(seeds, np.int64),
@@ -77,9 +96,6 @@ def clip_stream(
             np.stack([_label(video, num_classes) for video in found]),
             np.array([video.video_id.encode() for video in found], object),
         )
-
-    def read(index, wanted):
-        return np.array(records.read_frames(videos[int(index)], wanted), object)
 
     label_type = tf.float32 if multi_label else tf.int32
     types = (tf.int64, tf.int64, tf.int32, tf.float64, label_type, tf.string)
@@ -90,13 +106,26 @@ def clip_stream(
         answers = tf.numpy_function(look_up, [block], types, stateful=False)
         return tuple(map(tf.ensure_shape, answers, shapes))
 
+    def encoded(name, index, wanted):
+        def read(index, wanted):
+            video = videos[int(index)]
+            if name == RGB:
+                return np.array(records.read_frames(video, wanted), object)
+            return np.array(records.read_flow(video, wanted), object)
+
+        images = tf.numpy_function(read, [index, wanted], tf.string, stateful=False)
+        count = wanted.shape[0]
+        return tf.ensure_shape(images, [count] if name == RGB else [2, count])
+
     def element(index, seed, size, fps, label, video_id):
         frame_seed, crop_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
-        wanted = tf.reshape(numbers(size[0], frame_seed, fps), [-1])
-        jpegs = tf.numpy_function(read, [index, wanted], tf.string, stateful=False)
-        jpegs = tf.ensure_shape(jpegs, wanted.shape)
-        rgb = pixels(jpegs, size[1], size[2], crop_seed, color_seed)
-        return {"rgb": rgb, "label": label, "video_id": video_id}
+        wanted = numbers(size[0], frame_seed, fps)
+        images = {
+            name: encoded(name, index, tf.reshape(wanted[:, :length], [-1]))
+            for name, length in modalities.items()
+        }
+        clip = pixels(images, size[1], size[2], crop_seed, color_seed)
+        return clip | {"label": label, "video_id": video_id}
 
     parallel = workers or tf.data.AUTOTUNE
     plans = places.batch(_BLOCK).map(looked_up).unbatch()
@@ -132,4 +161,5 @@ def _label(video, num_classes):
 
 
 def _with_mask(clip):
-    return clip | {"mask": tf.ones(tf.shape(clip["rgb"])[:1], tf.bool)}
+    name = next(name for name in CHANNELS if name in clip)
+    return clip | {"mask": tf.ones(tf.shape(clip[name])[:1], tf.bool)}

@@ -1,12 +1,19 @@
 """Test views: several random clips of each video, several crops of each clip."""
 
 import functools
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from vidzoo_data.clips import stream
 from vidzoo_data.clips.augment import CenterCrop
-from vidzoo_data.clips.decode import decode, mirror, resize, stack_snippets
+from vidzoo_data.clips.decode import stack_snippets
+from vidzoo_data.clips.modalities import (
+    checked_modalities,
+    decoded,
+    fitted,
+    mirrored,
+)
 from vidzoo_data.records.read import Records
 
 _NUM_CROPS = (1, 2, 5, 10)
@@ -21,6 +28,7 @@ def view_batches(
     num_clips: int,
     num_crops: int,
     batch_size: int,
+    modalities: Mapping[str, int] | None = None,
     multi_label: bool = False,
     seed: int = 0,
     workers: int | None = None,
@@ -42,6 +50,7 @@ def view_batches(
         num_crops: 1, the centre; 2, and its mirror; 5, four corners and the centre;
             10, and their mirrors.
         batch_size: N, views; the last batch may be smaller.
+        modalities: as `training_batches` has it.
         multi_label: as `training_batches` has it.
         seed: of the frames.
         workers: clips decoded at once; as many as there are cores by default.
@@ -50,7 +59,8 @@ def view_batches(
         Dictionaries as `center_batches` gives them.
 
     Raises:
-        ValueError: `num_crops` is not one of those, or `num_clips` is below 1.
+        ValueError: `num_crops` is not one of those, `num_clips` is below 1, or
+            `modalities` as in `training_batches`.
         UsageError: no such split.
         RecordError: as `training_batches`.
     """
@@ -61,7 +71,8 @@ def view_batches(
     if num_clips < 1:
         raise ValueError(f"`num_clips` must be >= 1. Received: {num_clips}.")
     videos = records.split(split)
-    stream.check_videos(records, videos, sampling, multi_label)
+    modalities = checked_modalities(modalities, sampling)
+    stream.check_videos(records, videos, sampling, modalities, multi_label)
 
     def plan(place):
         index, number = divmod(place, num_clips)
@@ -73,7 +84,15 @@ def view_batches(
         tf.data.Dataset.range(len(videos) * num_clips),
         plan,
         numbers=sampling.random,
-        pixels=functools.partial(_crops, sampling, size, num_crops),
+        pixels=functools.partial(
+            _crops,
+            sampling=sampling,
+            modalities=modalities,
+            size=size,
+            num_crops=num_crops,
+            bound=records.flow and records.flow["bound"],
+        ),
+        modalities=modalities,
         multi_label=multi_label,
         workers=workers,
     )
@@ -81,17 +100,21 @@ def view_batches(
     return stream.batch(views, batch_size, sampling)
 
 
-def _crops(sampling, size, num_crops, jpegs, height, width, *seeds):
-    """JPEGs `(T*k,)` of one video to the crops of its clip, `(V, T, H, W, 3k)`."""
+def _crops(images, height, width, *seeds, sampling, modalities, size, num_crops, bound):
+    """Encoded images of one video to its crops: modality -> `(V, T, H, W, C*k)`."""
     del seeds
     windows = _windows(height, width, size, num_crops)
     around = _around(windows)
-    images = decode(jpegs, around)
-    crops = [_cropped(images, window - around, size) for window in windows]
-    if num_crops in (2, 10):
-        crops += [mirror(crop) for crop in crops]
-    stacked = tf.stack([stack_snippets(crop, sampling) for crop in crops])
-    return tf.ensure_shape(stacked, [num_crops, sampling.num_snippets, *[None] * 3])
+    crops = {}
+    for name, length in modalities.items():
+        shown = decoded(name, images[name], around, bound)
+        cut = [_cropped(name, shown, window - around, size) for window in windows]
+        if num_crops in (2, 10):
+            cut += [mirrored(name, crop) for crop in cut]
+        stacked = tf.stack([stack_snippets(crop, length) for crop in cut])
+        shape = [num_crops, sampling.num_snippets, *[None] * 3]
+        crops[name] = tf.ensure_shape(stacked, shape)
+    return crops
 
 
 def _windows(height, width, size, num_crops):
@@ -116,11 +139,11 @@ def _around(windows):
     return tf.concat([start, end - start], axis=0)
 
 
-def _cropped(images, relative, size):
+def _cropped(name, images, relative, size):
     """One crop `(T, size, size, 3)`; only y and x of `relative` are looked at."""
     side = tf.minimum(size, tf.reduce_min(tf.shape(images)[1:3]))
     y, x = relative[0], relative[1]
-    return resize(images[:, y : y + side, x : x + side], size)
+    return fitted(name, images[:, y : y + side, x : x + side], size)
 
 
 def _labelled(num_crops, clip):

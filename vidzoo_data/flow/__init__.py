@@ -24,5 +24,6 @@ from vidzoo_data.flow.frames import write_png as write_png
 from vidzoo_data.flow.picture import color_wheel as color_wheel
 from vidzoo_data.flow.picture import picture as picture
 from vidzoo_data.flow.picture import strip as strip
+from vidzoo_data.flow.stored import FlowSettings as FlowSettings
 from vidzoo_data.flow.warp import photometric_error as photometric_error
 from vidzoo_data.flow.warp import warp as warp

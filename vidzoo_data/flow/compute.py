@@ -164,6 +164,25 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 """The methods by name."""
 
+_CONTRIB = {
+    "tvl1": (("optflow", "DualTVL1OpticalFlow_create"),),
+    "rlof-epic": (
+        ("optflow", "calcOpticalFlowSparseRLOF"),
+        ("optflow", "RLOFOpticalFlowParameter_create"),
+        ("ximgproc", "createEdgeAwareInterpolator"),
+    ),
+}
+
+
+def check_available(method: str) -> None:
+    """Checks that OpenCV has what a method needs.
+
+    Raises:
+        FlowError: it lacks its contrib modules.
+    """
+    for module, name in _CONTRIB.get(method, ()):
+        _contrib(module, name)
+
 
 def _between(frame, next_frame, compute):
     """Checks, enlarges small frames by their border pixels, computes, and crops."""

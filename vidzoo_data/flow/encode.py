@@ -20,7 +20,8 @@ FULL_LENGTH_BOUND = 40.0
 """Pixels; of full-length video (dissertation, section 3.3.4)."""
 
 _JPEG_QUALITY = 95
-_FORMATS = {"png": (), "jpeg": (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)}
+FORMATS = {"png": (), "jpeg": (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)}
+"""Of stored images -> arguments of OpenCV's encoder."""
 
 
 def to_bytes(flow, bound: float) -> np.ndarray:
@@ -87,9 +88,9 @@ def to_images(flow: np.ndarray, bound: float, kind: str = "png") -> tuple[bytes,
         FlowError: `flow` is not finite, or not `(H, W, 2)`.
         ValueError: `bound` is not above zero, or `kind` is unknown.
     """
-    if kind not in _FORMATS:
+    if kind not in FORMATS:
         raise ValueError(
-            f"`kind` must be one of {', '.join(_FORMATS)}. Received: {kind!r}."
+            f"`kind` must be one of {', '.join(FORMATS)}. Received: {kind!r}."
         )
     if np.ndim(flow) != 3 or np.shape(flow)[2] != 2 or not np.size(flow):
         raise FlowError(f"`flow` must be (H, W, 2). Received: {np.shape(flow)}.")
@@ -97,7 +98,7 @@ def to_images(flow: np.ndarray, bound: float, kind: str = "png") -> tuple[bytes,
     images = []
     for axis in range(2):
         plane = np.ascontiguousarray(values[..., axis])
-        images.append(cv2.imencode(f".{kind}", plane, _FORMATS[kind])[1].tobytes())
+        images.append(cv2.imencode(f".{kind}", plane, FORMATS[kind])[1].tobytes())
     return tuple(images)
 
 

@@ -1,17 +1,30 @@
 """A video file to JPEG frames in memory: what records hold and `predict` sees."""
 
+import collections
+import contextlib
+import itertools
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from vidzoo.errors import VideoError
+from vidzoo.errors import FlowError, VideoError
 from vidzoo_data import video
+from vidzoo_data.flow.compute import METHODS
+from vidzoo_data.flow.stored import (
+    FlowSettings,
+    StoredFlow,
+    second_frame,
+    stored_flow,
+)
 
 _LONGEST_SIDE = 65500  # of a JPEG, as libjpeg has it
+_SAME_RATE = 1.05  # videos of 29.97 frames per second have flow at 30, of neighbours
 
 MAX_RECORD_BYTES = 2**31 - 2**26
 """Of one video's JPEGs: a serialized record cannot have more than 2 GiB."""
@@ -26,8 +39,10 @@ class EncodedVideo:
         fps: frames per second of `jpegs`; 0.0 if the file does not say.
         height: pixels, of the JPEGs.
         width: pixels, of the JPEGs.
-        num_decoded: frames that the file gave, before any resampling.
+        num_decoded: frames that the file gave, before any resampling; 0 if it is not
+            known.
         num_declared: frames that its header promised; 0 if it does not say.
+        flow: its fields, where they were asked for.
     """
 
     jpegs: tuple[bytes, ...]
@@ -36,6 +51,7 @@ class EncodedVideo:
     width: int
     num_decoded: int
     num_declared: int
+    flow: StoredFlow | None = None
 
 
 def encode_video(
@@ -44,6 +60,8 @@ def encode_video(
     size: int | tuple[int, int] = 256,
     fps: float | None = None,
     quality: int = 95,
+    flow: FlowSettings | None = None,
+    keep_in: Path | None = None,
 ) -> EncodedVideo:
     """Decodes, resizes and compresses a video, holding two raw frames at most.
 
@@ -54,12 +72,16 @@ def encode_video(
         fps: frames per second to store: frame i is the video's frame nearest to
             second i / fps. The video's own rate by default.
         quality: of the JPEGs, 1 to 100.
+        flow: how its flow is computed; None for no flow. A video too short for one
+            field gets one that is zero: looped, it stands still.
+        keep_in: a folder where a run that is stopped leaves its flow.
 
     Raises:
         ValueError: an argument is out of its range.
         VideoError: the file is damaged, holds no frame, is too long and narrow for
-            a JPEG, gives more than `MAX_RECORD_BYTES` of JPEGs, or `fps` is given and
-            the file does not say its own rate.
+            a JPEG, gives more than `MAX_RECORD_BYTES` of images, or a rate is given and
+            the file does not say its own, or flow is asked for at a higher one.
+        FlowError: the flow cannot be computed.
     """
     check_arguments(size=size, fps=fps, quality=quality)
     options = (cv2.IMWRITE_JPEG_QUALITY, quality)
@@ -77,35 +99,102 @@ def encode_video(
                 f"the video, or ask for another size."
             )
         step = 1.0 if fps is None else decoded.fps / fps  # source frames per frame
+        with _naming_flow_errors(path):
+            apart = _frames_apart(decoded.fps, flow)
+        ends = _FieldEnds(step, apart)
         jpegs, num_decoded, num_bytes = [], 0, 0
         for frame, repeats in _resample(decoded, step):
-            num_decoded += 1
-            if repeats:
+            if repeats or ends.wants(num_decoded):
                 jpeg = _jpeg(_resize(frame, height, width), options)
+                ends.see(num_decoded, jpeg, range(len(jpegs), len(jpegs) + repeats))
                 jpegs.extend([jpeg] * repeats)
-                num_bytes += len(jpeg) * repeats
-                if num_bytes > MAX_RECORD_BYTES:
-                    raise VideoError(
-                        f"{path}: too long to store as one record: {len(jpegs)} frames "
-                        f"have {num_bytes / 1e9:.1f} GB already; prepare it with a "
-                        f"lower fps or size, or cut it."
-                    )
+                num_bytes += len(jpeg) * max(repeats, 1)
+                _check_room(path, len(jpegs), num_bytes)
+            num_decoded += 1
+        rate = float(fps or decoded.fps)
+        fields = None
+        if flow is not None:
+            next_jpegs = jpegs[1:] if apart is None else ends.jpegs
+            with _naming_flow_errors(path):
+                fields = _fields(jpegs, next_jpegs, flow, rate, keep_in)
+            num_bytes += sum(map(len, (*fields.x, *fields.y)))
+            _check_room(path, len(jpegs), num_bytes)
         return EncodedVideo(
             jpegs=tuple(jpegs),
-            fps=float(fps or decoded.fps),
+            fps=rate,
             height=height,
             width=width,
             num_decoded=num_decoded,
             num_declared=decoded.declared_frames,
+            flow=fields,
         )
 
 
 def encode_or_reason(path: str, **options) -> EncodedVideo | str:
-    """`encode_video`, with the reason, free of the path, in place of a `VideoError`."""
+    """`encode_video`, with the reason, free of the path, in place of its error."""
     try:
         return encode_video(path, **options)
-    except VideoError as error:
+    except (VideoError, FlowError) as error:
         return str(error).removeprefix(f"{path}: ")
+
+
+def add_flow_or_reason(
+    video: EncodedVideo, *, settings: FlowSettings, keep_in: Path | None = None
+) -> EncodedVideo | str:
+    """A video with `flow_between` its frames, or the reason why there is none."""
+    try:
+        flow = flow_between(video.jpegs, video.fps, settings, keep_in)
+    except FlowError as error:
+        return str(error)
+    return replace(video, flow=flow)
+
+
+def flow_between(
+    jpegs: Sequence[bytes],
+    fps: float,
+    settings: FlowSettings,
+    keep_in: Path | None = None,
+) -> StoredFlow:
+    """The flow of frames that are stored already; as `encode_video` computes it.
+
+    Args:
+        jpegs: the frames.
+        fps: of the frames; 0 if it is not known.
+        settings: how flow is computed.
+        keep_in: as in `encode_video`.
+
+    Raises:
+        FlowError: the flow cannot be computed, or it is asked for at a rate and `fps`
+            is unknown or lower.
+    """
+    apart = _frames_apart(fps, settings)
+    ends = jpegs[1:]
+    if apart:
+        numbers = (second_frame(i, 1.0, apart) for i in range(len(jpegs)))
+        ends = [jpegs[number] for number in numbers if number < len(jpegs)]
+    return _fields(jpegs, ends, settings, fps, keep_in)
+
+
+def probe_flow(
+    path: str, *, size: int | tuple[int, int], fps: float | None, flow: FlowSettings
+) -> tuple[float, float] | None:
+    """How many fields a video will have, by its header, and the seconds that one takes.
+
+    Returns:
+        Both, or None of a video that does not tell; nothing is encoded.
+    """
+    try:
+        with video.open_video(path) as decoded:
+            num_fields = decoded.declared_frames
+            if fps and decoded.fps:
+                num_fields *= fps / decoded.fps
+            height, width = _stored_size(decoded.height, decoded.width, size)
+            frames = [_resize(f, height, width) for f in itertools.islice(decoded, 2)]
+        started = time.perf_counter()
+        METHODS[flow.method](frames[0], frames[-1])
+        return num_fields, time.perf_counter() - started
+    except (VideoError, FlowError):
+        return None  # `encode_video` says why, of every such video
 
 
 def check_arguments(
@@ -126,6 +215,73 @@ def check_arguments(
         raise ValueError(f"`fps` must be above 0. Received: {fps}.")
     if not (isinstance(quality, int) and 1 <= quality <= 100):
         raise ValueError(f"`quality` must be 1 to 100. Received: {quality}.")
+
+
+class _FieldEnds:
+    """Collects the JPEGs that fields end at, where those are not the next stored ones.
+
+    Attributes:
+        jpegs: of stored frame 0, 1, ...; without those past the video's end.
+    """
+
+    def __init__(self, step, apart):
+        self.jpegs: list[bytes] = []
+        self._step, self._apart = step, apart
+        self._wanted = collections.deque()  # numbers of source frames, rising
+
+    def wants(self, index) -> bool:
+        """Whether a field ends at source frame `index`."""
+        return bool(self._wanted) and self._wanted[0] == index
+
+    def see(self, index, jpeg, stored):
+        """Takes source frame `index`, stored as the frames whose numbers are given."""
+        if self._apart is not None:
+            ends = (second_frame(i, self._step, self._apart) for i in stored)
+            self._wanted.extend(ends)
+        while self.wants(index):
+            self.jpegs.append(jpeg)
+            self._wanted.popleft()
+
+
+def _frames_apart(fps, flow):
+    """Video frames from a field's first to its second; None for stored neighbours."""
+    if flow is None or flow.fps is None:
+        return None
+    if not fps:
+        raise FlowError(
+            "the video does not say how many frames per second it has, so it cannot be "
+            f"given flow at {flow.fps:g}; leave that rate out, or re-encode it."
+        )
+    if flow.fps > fps * _SAME_RATE:
+        raise FlowError(
+            f"flow at {flow.fps:g} frames per second was asked for, but its frames are "
+            f"there at {fps:g} only; ask for that or less, or compute the flow from "
+            "the video itself."
+        )
+    return max(fps / flow.fps, 1.0)
+
+
+def _fields(jpegs, ends, settings, fps, keep_in):
+    """The flow from each frame to its end; of a video without any, one zero field."""
+    pairs = list(zip(jpegs, ends, strict=False)) or [(jpegs[0], jpegs[0])]
+    return stored_flow(pairs, settings, float(settings.fps or fps), keep_in)
+
+
+@contextlib.contextmanager
+def _naming_flow_errors(path):
+    try:
+        yield
+    except FlowError as error:
+        raise FlowError(f"{path}: {error}") from error
+
+
+def _check_room(path, num_frames, num_bytes):
+    if num_bytes > MAX_RECORD_BYTES:
+        raise VideoError(
+            f"{path}: too long to store as one record: {num_frames} frames have "
+            f"{num_bytes / 1e9:.1f} GB already; prepare it with a lower fps or size, "
+            "or cut it."
+        )
 
 
 def _resample(frames, step) -> Iterator[tuple[np.ndarray, int]]:

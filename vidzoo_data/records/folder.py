@@ -29,6 +29,7 @@ _COLUMNS = (
     "fps",
     "labels",
 )
+_FLOW_COLUMN = "num_flow"  # in folders with flow alone
 _PAYLOAD_START = 12  # a TFRecord: length (8 bytes), its CRC (4), payload, its CRC (4)
 _PAYLOAD_END = 4
 
@@ -57,19 +58,20 @@ class ShardWriter:
         """Appends one record."""
         payload = schema.encode(record)
         self._writer.write(payload)
-        self.rows.append(
-            {
-                "video_id": record.video_id,
-                "shard": self.name,
-                "offset": self.num_bytes + _PAYLOAD_START,
-                "bytes": len(payload),
-                "num_frames": len(record.jpegs),
-                "height": record.height,
-                "width": record.width,
-                "fps": record.fps,
-                "labels": " ".join(map(str, record.labels)),
-            }
-        )
+        row = {
+            "video_id": record.video_id,
+            "shard": self.name,
+            "offset": self.num_bytes + _PAYLOAD_START,
+            "bytes": len(payload),
+            "num_frames": len(record.jpegs),
+            "height": record.height,
+            "width": record.width,
+            "fps": record.fps,
+            "labels": " ".join(map(str, record.labels)),
+        }
+        if record.flow is not None:
+            row[_FLOW_COLUMN] = len(record.flow.x)
+        self.rows.append(row)
         self.num_bytes += _PAYLOAD_START + len(payload) + _PAYLOAD_END
 
     def __enter__(self):
@@ -118,7 +120,9 @@ def write_index(
         (row for shard in shards for row in shard["rows"]),
         key=lambda row: row["video_id"],
     )
-    videos_csv = _to_csv(_COLUMNS, [row.values() for row in rows])
+    has_flow = bool(rows) and _FLOW_COLUMN in rows[0]
+    columns = (*_COLUMNS, _FLOW_COLUMN) if has_flow else _COLUMNS
+    videos_csv = _to_csv(columns, [row.values() for row in rows])
     described = {
         "schema_version": schema.SCHEMA_VERSION,
         "name": name,

@@ -39,6 +39,8 @@ class VideoEntry:
         width: pixels.
         fps: frames per second as stored; 0.0 if the video does not say.
         labels: class numbers.
+        num_flow: frames whose flow is stored, the first ones; 0 where none was
+            computed.
     """
 
     video_id: str
@@ -50,6 +52,7 @@ class VideoEntry:
     width: int
     fps: float
     labels: tuple[int, ...]
+    num_flow: int = 0
 
 
 class Records:
@@ -62,6 +65,9 @@ class Records:
         splits: name -> video ids.
         videos: video id -> `VideoEntry`.
         made_with: the settings that `prepare` used, e.g. `size` and `fps`.
+        flow: the settings by which the flow beside the frames was computed, as
+            `vidzoo_data.flow.FlowSettings.as_dict` has them; None if there is none.
+        num_short: videos with fewer frames than their header says.
         plan: fingerprint of all that decided the bytes of the folder: settings,
             classes, splits, and the videos' names, labels and sizes.
 
@@ -78,7 +84,9 @@ class Records:
             self.classes: Sequence[str] = tuple(described["classes"])
             self.splits: Mapping[str, Sequence[str]] = dict(described["splits"])
             self.made_with: Mapping = dict(described["made_with"])
+            self.flow: Mapping | None = self.made_with.get("flow")
             self.plan: str = described["plan"]
+            self.num_short: int = int(described["num_short"])
             shards = {shard["file"]: shard["bytes"] for shard in described["shards"]}
             self._sha256 = {s["file"]: str(s["sha256"]) for s in described["shards"]}
             videos_sha256 = described["videos_csv_sha256"]
@@ -90,7 +98,8 @@ class Records:
         self.videos = self._read_videos(videos_sha256)
         self._check_labels()
         self._check_splits()
-        self._spans: dict[str, np.ndarray] = {}  # video id -> `schema.frame_spans`
+        # (video id, name of a feature list) -> `schema.image_spans`
+        self._spans: dict[tuple[str, str], np.ndarray] = {}
         self._num_spans = 0
 
     def split(self, name: str) -> tuple[VideoEntry, ...]:
@@ -113,6 +122,21 @@ class Records:
         """The serialized record of one video; safe to call from several threads."""
         with self._reader(entry) as read:
             return read(0, entry.num_bytes)
+
+    @property
+    def quarantined(self) -> tuple[tuple[str, str], ...]:
+        """`(video_id, reason)` of every video that was left out.
+
+        Raises:
+            RecordError: `quarantine.csv` is missing or damaged.
+        """
+        file = self.path / "quarantine.csv"
+        try:
+            with file.open(newline="", encoding="utf-8") as lines:
+                _, *rows = csv.reader(lines)
+            return tuple((video_id, reason) for video_id, reason in rows)
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{file}: damaged or missing. {_AGAIN}") from error
 
     def verify(self, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Checks that every shard is, to the byte, what `prepare` wrote.
@@ -144,9 +168,30 @@ class Records:
             RecordError: the shard cannot be read, or the record is damaged.
         """
         with self._reader(entry) as read:
-            spans = self._frame_spans(entry, read)
-            wanted = np.asarray(numbers, np.int64)
-            return [read(start, size) for start, size in spans[wanted].tolist()]
+            return self._images(entry, read, schema.FRAME_JPEG, numbers)
+
+    def read_flow(
+        self, entry: VideoEntry, numbers: Sequence[int]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """The images of some fields of one video, of x and of y; as `read_frames`.
+
+        Args:
+            entry: the video.
+            numbers: of the frames that the fields start at, from 0 to `entry.num_flow`
+                - 1, in any order.
+
+        Raises:
+            RecordError: the shard cannot be read, or the record is damaged.
+        """
+        with self._reader(entry) as read:
+            names = (schema.FLOW_X, schema.FLOW_Y)
+            x, y = (self._images(entry, read, name, numbers) for name in names)
+            return x, y
+
+    def _images(self, entry, read, name, numbers):
+        spans = self._image_spans(entry, read, name)
+        wanted = np.asarray(numbers, np.int64)
+        return [read(start, size) for start, size in spans[wanted].tolist()]
 
     @contextlib.contextmanager
     def _reader(self, entry):
@@ -173,15 +218,20 @@ class Records:
         finally:
             os.close(file)
 
-    def _frame_spans(self, entry, read):
-        spans = self._spans.get(entry.video_id)
+    def _image_spans(self, entry, read, name):
+        spans = self._spans.get((entry.video_id, name))
         if spans is not None:
             return spans
         try:
-            spans = schema.frame_spans(read, entry.num_bytes)
+            spans = schema.image_spans(read, entry.num_bytes, name)
             if len(spans) != entry.num_frames:
                 raise ValueError(
-                    f"{len(spans)} frames where videos.csv says {entry.num_frames}"
+                    f"{len(spans)} images of {name} where videos.csv says "
+                    f"{entry.num_frames} frames"
+                )
+            if name != schema.FRAME_JPEG and not spans[: entry.num_flow, 1].all():
+                raise ValueError(
+                    f"empty flow where videos.csv says {entry.num_flow} fields"
                 )
         except ValueError as error:
             raise RecordError(
@@ -189,7 +239,7 @@ class Records:
                 f"damaged: {error}. {_AGAIN}"
             ) from error
         if self._num_spans + len(spans) <= _MAX_SPANS:
-            self._spans[entry.video_id] = spans
+            self._spans[entry.video_id, name] = spans
             self._num_spans += len(spans)
         return spans
 
@@ -281,4 +331,5 @@ def _entry(row):
         width=int(row["width"]),
         fps=float(row["fps"]),
         labels=tuple(int(label) for label in row["labels"].split()),
+        num_flow=int(row.get("num_flow", 0)),
     )

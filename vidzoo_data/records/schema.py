@@ -3,6 +3,12 @@
 Context: `video/id`, `video/label` (class numbers, one or several), `video/fps`,
 `video/num_frames`, `video/height`, `video/width`, `video/source`. Feature list:
 `frame/jpeg`, one RGB JPEG per frame.
+
+Where flow was computed, the context also has `flow/bound` (pixels), `flow/method` and
+`flow/fps` (1 / seconds between a field's two frames), and there are two more feature
+lists, `flow/x` and `flow/y`: grey 8-bit PNGs or JPEGs. Entry t is the flow that starts
+at frame t; the entries of the last frames, whose flow would end past the video, are
+empty.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +27,11 @@ VIDEO_HEIGHT = "video/height"
 VIDEO_WIDTH = "video/width"
 VIDEO_SOURCE = "video/source"
 FRAME_JPEG = "frame/jpeg"
+FLOW_BOUND = "flow/bound"
+FLOW_METHOD = "flow/method"
+FLOW_FPS = "flow/fps"
+FLOW_X = "flow/x"
+FLOW_Y = "flow/y"
 
 _CONTEXT = {
     VIDEO_ID: tf.io.FixedLenFeature([], tf.string),
@@ -32,6 +43,15 @@ _CONTEXT = {
     VIDEO_SOURCE: tf.io.FixedLenFeature([], tf.string),
 }
 _FRAMES = {FRAME_JPEG: tf.io.FixedLenSequenceFeature([], tf.string)}
+_FLOW_CONTEXT = {
+    FLOW_BOUND: tf.io.FixedLenFeature([], tf.float32),
+    FLOW_METHOD: tf.io.FixedLenFeature([], tf.string),
+    FLOW_FPS: tf.io.FixedLenFeature([], tf.float32),
+}
+_FIELDS = {
+    FLOW_X: tf.io.FixedLenSequenceFeature([], tf.string),
+    FLOW_Y: tf.io.FixedLenSequenceFeature([], tf.string),
+}
 
 # Field numbers of tensorflow/core/example/{example,feature}.proto.
 _EXAMPLE_LISTS = 2  # SequenceExample.feature_lists
@@ -46,6 +66,25 @@ _READ_BYTES = 64  # several headers lie side by side at the start of each frame
 
 
 @dataclass(frozen=True)
+class Flow:
+    """The flow of one video.
+
+    Attributes:
+        x: one grey 8-bit image for each of the first frames.
+        y: likewise.
+        bound: pixels that byte 255 stands for.
+        method: by which it was computed.
+        fps: 1 / seconds between the two frames of a field; 0 if the video does not say.
+    """
+
+    x: Sequence[bytes]
+    y: Sequence[bytes]
+    bound: float
+    method: str
+    fps: float
+
+
+@dataclass(frozen=True)
 class VideoRecord:
     """What one record holds.
 
@@ -57,6 +96,7 @@ class VideoRecord:
         width: pixels.
         source: the video's path relative to its data set's root.
         jpegs: one RGB JPEG per frame.
+        flow: of its first frames, where it was computed.
     """
 
     video_id: str
@@ -66,6 +106,7 @@ class VideoRecord:
     width: int
     source: str
     jpegs: Sequence[bytes]
+    flow: Flow | None = None
 
 
 def encode(record: VideoRecord) -> bytes:
@@ -73,41 +114,61 @@ def encode(record: VideoRecord) -> bytes:
     context = {
         VIDEO_ID: _bytes([record.video_id.encode()]),
         VIDEO_LABEL: _ints(record.labels),
-        VIDEO_FPS: tf.train.Feature(float_list=tf.train.FloatList(value=[record.fps])),
+        VIDEO_FPS: _float(record.fps),
         VIDEO_NUM_FRAMES: _ints([len(record.jpegs)]),
         VIDEO_HEIGHT: _ints([record.height]),
         VIDEO_WIDTH: _ints([record.width]),
         VIDEO_SOURCE: _bytes([record.source.encode()]),
     }
-    frames = tf.train.FeatureList(feature=[_bytes([jpeg]) for jpeg in record.jpegs])
+    lists = {FRAME_JPEG: _list(record.jpegs)}
+    if record.flow is not None:
+        context |= {
+            FLOW_BOUND: _float(record.flow.bound),
+            FLOW_METHOD: _bytes([record.flow.method.encode()]),
+            FLOW_FPS: _float(record.flow.fps),
+        }
+        empty = [b""] * (len(record.jpegs) - len(record.flow.x))
+        lists[FLOW_X] = _list([*record.flow.x, *empty])
+        lists[FLOW_Y] = _list([*record.flow.y, *empty])
     example = tf.train.SequenceExample(
         context=tf.train.Features(feature=context),
-        feature_lists=tf.train.FeatureLists(feature_list={FRAME_JPEG: frames}),
+        feature_lists=tf.train.FeatureLists(feature_list=lists),
     )
     return example.SerializeToString(deterministic=True)
 
 
-def parse(serialized):
-    """Parses one serialized record into a dictionary of tensors, fields by name."""
+def parse(serialized, *, has_flow: bool = False):
+    """Parses one serialized record into a dictionary of tensors, fields by name.
+
+    Args:
+        serialized: the record.
+        has_flow: whether the fields of flow are wanted, which must then be there.
+    """
     context, frames = tf.io.parse_single_sequence_example(
-        serialized, context_features=_CONTEXT, sequence_features=_FRAMES
+        serialized,
+        context_features=_CONTEXT | (_FLOW_CONTEXT if has_flow else {}),
+        sequence_features=_FRAMES | (_FIELDS if has_flow else {}),
     )
     context[VIDEO_LABEL] = tf.sparse.to_dense(context[VIDEO_LABEL])
     return context | frames
 
 
-def frame_spans(read: Callable[[int, int], bytes], num_bytes: int) -> np.ndarray:
-    """Finds each frame's JPEG in a serialized record without reading the JPEGs.
+def image_spans(
+    read: Callable[[int, int], bytes], num_bytes: int, name: str = FRAME_JPEG
+) -> np.ndarray:
+    """Finds each image of a feature list in a serialized record without reading it.
 
     Args:
         read: `read(start, size)` gives that part of the record, cut at its end.
         num_bytes: length of the record.
+        name: `FRAME_JPEG`, `FLOW_X` or `FLOW_Y`.
 
     Returns:
-        uint32 `(T, 2)`: first byte and length of each frame's JPEG.
+        uint32 `(T, 2)`: first byte and length of each image; of an empty entry, whose
+        length is 0, too.
 
     Raises:
-        ValueError: the bytes are no record, or a frame is not one string of bytes.
+        ValueError: the bytes are no record, or an entry is not one string of bytes.
     """
     header = _read_ahead(read)
     spans = []
@@ -115,7 +176,7 @@ def frame_spans(read: Callable[[int, int], bytes], num_bytes: int) -> np.ndarray
         for entry in _messages(header, *lists, _LISTS_ENTRY):
             fields = {number: span for number, *span in _fields(header, *entry)}
             start, end = fields.get(_ENTRY_KEY, (0, 0))
-            if read(start, end - start) == FRAME_JPEG.encode():
+            if read(start, end - start) == name.encode():
                 frames = fields.get(_ENTRY_VALUE, (0, 0))
                 for feature in _messages(header, *frames, _LIST_FEATURE):
                     spans.append(_only_value(header, *feature))
@@ -191,6 +252,14 @@ def _read_ahead(read):
 
 def _bytes(values):
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _list(values):
+    return tf.train.FeatureList(feature=[_bytes([value]) for value in values])
+
+
+def _float(value):
+    return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
 
 
 def _ints(values):

@@ -22,10 +22,17 @@ import tensorflow as tf
 
 from vidzoo.errors import RecordError
 from vidzoo_data import atomic, parallel
+from vidzoo_data.flow import compute
+from vidzoo_data.flow.stored import FlowSettings
 from vidzoo_data.records import encode, folder, schema
+from vidzoo_data.records.read import Records
 from vidzoo_data.sources.source import Source, Video
 
+VIDEOS_PER_SHARD = 64
+_NUM_PROBED = 16  # videos
+
 _PROGRESS = ".progress"
+_KEPT_FLOW = "flow"  # in there: of videos whose shard is not finished
 # On file systems without locks, such as some shared ones: there records can be prepared
 # too, and it is the user who sees to it that one process at a time does so.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
@@ -55,7 +62,8 @@ def prepare(
     size: int | tuple[int, int] = 256,
     fps: float | None = None,
     quality: int = 95,
-    videos_per_shard: int = 64,
+    flow: FlowSettings | None = None,
+    videos_per_shard: int = VIDEOS_PER_SHARD,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
@@ -72,6 +80,7 @@ def prepare(
         size: short side, or `(height, width)`, of the stored frames, in pixels.
         fps: frames per second to store; by default each video's own.
         quality: of the JPEGs, 1 to 100.
+        flow: how flow is computed beside the frames; None for none.
         videos_per_shard: videos in each file of records.
         workers: number of processes; by default one per core.
         on_progress: called with the numbers of videos done and of all videos.
@@ -80,6 +89,7 @@ def prepare(
         ValueError: an argument is out of its range.
         RecordError: `out` holds something else, another process writes to it, it
             cannot be written, or no video could be decoded.
+        FlowError: OpenCV is installed without what the flow's method needs.
         VidzooError: no worker process can start.
     """
     check_arguments(
@@ -89,10 +99,8 @@ def prepare(
         videos_per_shard=videos_per_shard,
         workers=workers,
     )
-    workers = workers or os.cpu_count() or 1
     if not source.videos:
         raise RecordError(f"{out}: the {source.name} source lists no video to prepare.")
-    out = Path(out)
     made_with = {
         "layout": source.name,
         "size": size if isinstance(size, int) else list(size),
@@ -100,6 +108,144 @@ def prepare(
         "jpeg_quality": quality,
         "videos_per_shard": videos_per_shard,
     }
+    if flow is not None:
+        compute.check_available(flow.method)
+        made_with["flow"] = flow.as_dict()
+
+    def encoded(videos, keep_in):
+        paths = [os.fspath(video.path) for video in videos]
+        task = partial(
+            encode.encode_or_reason,
+            **{"size": size, "fps": fps, "quality": quality},
+            **{"flow": flow, "keep_in": keep_in},
+        )
+        return _run(task, paths, workers, len(paths))
+
+    return _write_folder(source, out, made_with, encoded, on_progress)
+
+
+def add_flow(
+    records: Records,
+    out: str | os.PathLike,
+    flow: FlowSettings,
+    *,
+    workers: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Writes the videos of a records folder, and their flow, to another one.
+
+    The new folder is what `prepare` would have made of the same videos with `flow`. It
+    can be stopped and called again, as `prepare` can; flow that was computed is kept,
+    video by video.
+
+    Args:
+        records: an opened records folder.
+        out: the new folder; made if missing.
+        flow: how the flow is computed; flow that `records` have already is not kept.
+        workers: number of processes; by default one per core.
+        on_progress: called with the numbers of videos done and of all videos.
+
+    Raises:
+        ValueError: `workers` is below 1.
+        RecordError: as in `prepare`, or `records` are damaged.
+        FlowError: OpenCV is installed without what the flow's method needs.
+        VidzooError: no worker process can start.
+    """
+    check_arguments(workers=workers)
+    compute.check_available(flow.method)
+    made_with = {
+        "videos_per_shard": VIDEOS_PER_SHARD,
+        **records.made_with,
+        "records": records.plan,
+        "flow": flow.as_dict(),
+    }
+
+    def encoded(videos, keep_in):
+        stored = (_stored(records, video.video_id) for video in videos)
+        task = partial(encode.add_flow_or_reason, settings=flow, keep_in=keep_in)
+        return _run(task, stored, workers, len(videos))
+
+    source = _as_source(records)
+    return _write_folder(
+        source, out, made_with, encoded, on_progress, num_short=records.num_short
+    )
+
+
+def probe_flow(
+    source: Source,
+    *,
+    size: int | tuple[int, int],
+    fps: float | None,
+    flow: FlowSettings,
+    workers: int | None = None,
+) -> tuple[float, float]:
+    """About how many fields the flow of a source has, and their seconds on one core.
+
+    It looks at some videos' headers and at one field of each.
+
+    Args:
+        source: the videos.
+        size: as in `prepare`.
+        fps: as in `prepare`.
+        flow: how it will be computed.
+        workers: number of processes; by default one per core.
+
+    Returns:
+        Both numbers; zeros where no video tells.
+
+    Raises:
+        FlowError: OpenCV is installed without what the flow's method needs.
+    """
+    compute.check_available(flow.method)
+    paths = [os.fspath(video.path) for video in source.videos]
+    probed = paths[:: -(-len(paths) // _NUM_PROBED) or 1]
+    task = partial(encode.probe_flow, size=size, fps=fps, flow=flow)
+    found = [x for x in _run(task, probed, workers, len(probed)) if _told(x)]
+    if not found:
+        return 0.0, 0.0
+    scale = len(paths) / len(found)
+    num_fields = sum(number for number, _ in found) * scale
+    return num_fields, sum(number * seconds for number, seconds in found) * scale
+
+
+def _told(probed):
+    return probed not in (None, parallel.CRASHED)
+
+
+def _as_source(records):
+    """What `records` were made of; a video's path is that of its shard."""
+    return Source(
+        name=records.name,
+        classes=records.classes,
+        videos=tuple(
+            Video(
+                video_id=video.video_id,
+                path=records.path / video.shard,
+                labels=tuple(records.classes[label] for label in video.labels),
+            )
+            for video in records.videos.values()
+        ),
+        splits=records.splits,
+        missing=records.quarantined,
+    )
+
+
+def _stored(records, video_id):
+    """A stored video, as it was when it was encoded."""
+    entry = records.videos[video_id]
+    return encode.EncodedVideo(
+        jpegs=tuple(records.read_frames(entry, range(entry.num_frames))),
+        fps=entry.fps,
+        height=entry.height,
+        width=entry.width,
+        num_decoded=0,
+        num_declared=0,
+    )
+
+
+def _write_folder(source, out, made_with, encoded, on_progress, num_short=0):
+    """Writes the videos of `source`, encoded in order, as a records folder."""
+    out = Path(out)
     plan = _fingerprint(source, made_with)
     with _naming_errors(out):
         _check_folder(out)
@@ -111,12 +257,17 @@ def prepare(
                 _remove_progress(out)
                 return finished
             _start(out, plan, made_with)
-            task = partial(encode.encode_or_reason, size=size, fps=fps, quality=quality)
-            shards = _plan_shards(source.videos, videos_per_shard)
+            shards = _plan_shards(source.videos, made_with["videos_per_shard"])
+            encode_all = partial(encoded, keep_in=out / _PROGRESS / _KEPT_FLOW)
             results = _write_shards(
-                out, shards, source.classes, plan, task, workers, on_progress
+                out, shards, source.classes, plan, encode_all, on_progress
             )
-            return _finish(out, source, made_with, plan, results)
+            return _finish(out, source, made_with, plan, results, num_short)
+
+
+def _run(task, items, workers, num_items):
+    workers = min(workers or os.cpu_count() or 1, num_items)
+    yield from parallel.run_in_order(task, items, workers=workers)
 
 
 def check_arguments(
@@ -124,7 +275,7 @@ def check_arguments(
     size: int | tuple[int, int] = 256,
     fps: float | None = None,
     quality: int = 95,
-    videos_per_shard: int = 64,
+    videos_per_shard: int = VIDEOS_PER_SHARD,
     workers: int | None = None,
 ) -> None:
     """Checks what `prepare` is asked for, with its defaults, and does nothing else.
@@ -304,7 +455,7 @@ def _start(out, plan, made_with):
     begun = _read_json(progress / "plan.json")
     if begun.get("plan", plan) != plan:
         raise _other_plan(out, begun.get("made_with"), made_with)
-    for parent in (out, progress):
+    for parent in (out, progress, progress / _KEPT_FLOW):
         for leftover in parent.glob(atomic.TEMPORARY_FILES):
             leftover.unlink()
     begun = {"plan": plan, "made_with": made_with}
@@ -326,33 +477,32 @@ def _result_file(shard):
 # Writing
 
 
-def _write_shards(out, shards, classes, plan, task, workers, on_progress):
+def _write_shards(out, shards, classes, plan, encoded, on_progress):
     """The results of all shards; those that a run before left are not made again."""
     results = [_kept_result(out, name, plan) for name in shards]
     todo = [
-        os.fspath(video.path)
+        video
         for videos, result in zip(shards.values(), results, strict=True)
         for video in videos
         if not result
     ]
     num_videos = sum(map(len, shards.values()))
     progress = _Progress(on_progress, num_videos - len(todo), num_videos)
-    with closing(_run(task, todo, min(workers, len(todo)))) as encoded:
+    with closing(encoded(todo) if todo else _nothing()) as videos_encoded:
         for place, (name, videos) in enumerate(shards.items()):
             if not results[place]:
                 results[place] = _write_shard(
-                    out / name, videos, encoded, classes, plan, progress
+                    out / name, videos, videos_encoded, classes, plan, progress
                 )
     return results
 
 
-def _run(task, paths, num_workers):
-    if paths:
-        yield from parallel.run_in_order(task, paths, workers=num_workers)
+def _nothing():
+    yield from ()
 
 
 def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
-    quarantined, num_short = [], 0
+    quarantined, num_short, kept = [], 0, []
     with _naming_errors(shard), atomic.replacing(shard) as temporary:
         with folder.ShardWriter(temporary, shard.name) as writer:
             for video in videos:
@@ -366,6 +516,8 @@ def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
                 else:
                     writer.write(_record(video, classes, result))
                     num_short += result.num_decoded < result.num_declared
+                    if result.flow is not None:
+                        kept.append(result.flow.kept_at)
                 progress.add()
         described = folder.describe_shard(temporary, writer)
     result = {
@@ -375,6 +527,8 @@ def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
         "num_short": num_short,
     }
     atomic.write_text(_result_file(shard), json.dumps(result))
+    for file in kept:
+        file.unlink(missing_ok=True)  # two videos of the same frames share one
     return result
 
 
@@ -387,10 +541,18 @@ def _record(video, classes, encoded):
         width=encoded.width,
         source=video.video_id,
         jpegs=encoded.jpegs,
+        flow=_flow_record(encoded.flow),
     )
 
 
-def _finish(out, source, made_with, plan, results):
+def _flow_record(flow):
+    if flow is None:
+        return None
+    settings = flow.settings
+    return schema.Flow(flow.x, flow.y, settings.bound, settings.method, flow.fps)
+
+
+def _finish(out, source, made_with, plan, results, num_short):
     """Completes the folder."""
     rows = [row for result in results for row in result["rows"]]
     quarantined = [tuple(q) for result in results for q in result["quarantined"]]
@@ -406,7 +568,7 @@ def _finish(out, source, made_with, plan, results):
         num_videos=len(rows),
         num_frames=sum(row["num_frames"] for row in rows),
         quarantined=quarantined,
-        num_short=sum(result["num_short"] for result in results),
+        num_short=num_short + sum(result["num_short"] for result in results),
     )
     folder.write_index(
         out,

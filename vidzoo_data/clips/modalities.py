@@ -1,0 +1,88 @@
+"""What a clip shows: colours, flow as 8-bit images, or flow to be predicted.
+
+- `rgb`: uint8, 3 channels.
+- `flow`: uint8, x and y as they are stored, an input of networks. Crops and scales do
+  not change its values: TSN's networks are trained on images that were resized like
+  photos, and a zoomed motion looks larger to them, as a nearer one does.
+- `flow_target`: float32, (u, v) in pixels of the clip's own frames, what a network
+  predicts. Where a window is enlarged, so are the vectors.
+
+Mirrored left to right, x changes its sign: byte b becomes 255 - b.
+"""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from vidzoo_data.clips import decode
+
+RGB, FLOW, FLOW_TARGET = "rgb", "flow", "flow_target"
+CHANNELS = {RGB: 3, FLOW: 2, FLOW_TARGET: 2}
+
+
+def checked_modalities(
+    modalities: Mapping[str, int] | None, sampling
+) -> dict[str, int]:
+    """Modality -> its images in a snippet; of RGB alone, all of the sampler's, if None.
+
+    Raises:
+        ValueError: a modality is unknown, or has not from 1 to `snippet_length` images.
+    """
+    if modalities is None:
+        return {RGB: sampling.snippet_length}
+    for name, length in modalities.items():
+        if name not in CHANNELS:
+            raise ValueError(
+                f"`modalities` must be of {tuple(CHANNELS)}. Received: {name!r}."
+            )
+        if not 1 <= length <= sampling.snippet_length:
+            raise ValueError(
+                f"`modalities` must have 1 to {sampling.snippet_length} images of "
+                f"{name}, as many as {sampling} samples. Received: {length}."
+            )
+    if not modalities:
+        raise ValueError(f"`modalities` must name one or more of {tuple(CHANNELS)}.")
+    return dict(modalities)
+
+
+def needs_flow(modalities: Mapping[str, int]) -> bool:
+    """Whether records must hold flow for them."""
+    return bool({FLOW, FLOW_TARGET} & modalities.keys())
+
+
+def decoded(name: str, encoded, window, bound: float | None):
+    """One window of the images of a clip.
+
+    Args:
+        name: the modality.
+        encoded: string `(T,)`, JPEGs; of flow `(2, T)`, the images of x and of y.
+        window: int32 `(4,)`: y, x, height and width in pixels.
+        bound: of the flow, in pixels.
+
+    Returns:
+        `(T, height, width, C)`, uint8; float32 for `flow_target`, in stored pixels.
+    """
+    if name == RGB:
+        return decode.decode(encoded, window)
+    images = decode.decode_flow(encoded, window)
+    if name == FLOW:
+        return images
+    return tf.cast(images, tf.float32) * (2 * bound / 255) - bound
+
+
+def fitted(name: str, images, size: int):
+    """`(T, h, w, C)` to `(T, size, size, C)`; bilinear, only where needed."""
+    if name != FLOW_TARGET:
+        return decode.resize(images, size)
+    shape = tf.cast(tf.shape(images)[1:3], tf.float32)
+    enlarged = size / tf.reverse(shape, [0])  # (u, v) go with (width, height)
+    return tf.image.resize(images, [size, size]) * enlarged
+
+
+def mirrored(name: str, images):
+    """Images `(..., H, W, C)` left to right; horizontal motion changes its sign."""
+    images = decode.mirror(images)
+    if name == RGB:
+        return images
+    x, y = images[..., :1], images[..., 1:]
+    return tf.concat([255 - x if name == FLOW else -x, y], axis=-1)
