@@ -25,8 +25,11 @@ def coordinate_frames(num_frames, height=48, width=64):
     return frames
 
 
-def record(video_id, frames, labels=(0,)):
-    """A `VideoRecord` of `(T, H, W, 3)` frames."""
+def record(video_id, frames, labels=(0,), flow=None, bound=20.0):
+    """A `VideoRecord` of `(T, H, W, 3)` frames.
+
+    `flow`, `(T', H, W, 2)` uint8, is stored as it is.
+    """
     return schema.VideoRecord(
         video_id=video_id,
         labels=labels,
@@ -35,7 +38,25 @@ def record(video_id, frames, labels=(0,)):
         width=frames.shape[2],
         source=video_id,
         jpegs=[jpeg(frame) for frame in frames],
+        flow=None if flow is None else flow_of(flow, bound),
     )
+
+
+def flow_of(fields, bound=20.0):
+    """A `schema.Flow` of uint8 `(T, H, W, 2)`."""
+    x, y = ([png(field[..., axis]) for field in fields] for axis in range(2))
+    return schema.Flow(x, y, bound, "tvl1", 25.0)
+
+
+def png(image):
+    """A grey image as a PNG in memory."""
+    return cv2.imencode(".png", np.ascontiguousarray(image))[1].tobytes()
+
+
+def _flow(video):
+    if video.flow is None:
+        return {}
+    return {"flow": {"method": video.flow.method, "bound": video.flow.bound}}
 
 
 def write_records(folder, records, classes=("a", "b"), splits=None, per_shard=2):
@@ -57,7 +78,7 @@ def write_records(folder, records, classes=("a", "b"), splits=None, per_shard=2)
         name="folder",
         classes=classes,
         splits=splits or {"train": [video.video_id for video in records]},
-        made_with={"size": 48, "fps": None, "jpeg_quality": 95},
+        made_with={"size": 48, "fps": None, "jpeg_quality": 95} | _flow(records[0]),
         plan=hashlib.sha256(repr((classes, splits, shards)).encode()).hexdigest(),
         shards=shards,
     )

@@ -134,9 +134,9 @@ def add_flow(
 ) -> Summary:
     """Writes the videos of a records folder, and their flow, to another one.
 
-    The new folder is what `prepare` would have made of the same videos with `flow`. It
-    can be stopped and called again, as `prepare` can; flow that was computed is kept,
-    video by video.
+    The new records are those that `prepare` would have made of the same videos with
+    `flow`. It can be stopped and called again, as `prepare` can; flow that was computed
+    is kept, video by video.
 
     Args:
         records: an opened records folder.
