@@ -8,8 +8,12 @@ Where a folder is given, also on its pairs with ground truth:
 - `NAME-img0.ppm`, `NAME-img1.ppm`, `NAME-gt.flo`, as FlyingChairs has them;
 - `frame10.png`, `frame11.png`, `flow10.flo` in a folder of their own, as Middlebury's;
 
-with the photometric error before and after warping by the ground truth. Nothing is
-timed. Exit codes: 0 done; 1 failed; 2 usage.
+with the photometric error before and after warping by the ground truth.
+`--flying_chairs` and `--sintel` measure these data sets as a whole: FlyingChairs'
+validation pairs where its split file is there, else all; both passes of Sintel's
+training scenes, all pixels that count, and of them those that the next frame shows
+(matched) and those that it does not. Nothing is timed. Exit codes: 0 done; 1 failed;
+2 usage.
 """
 
 import argparse
@@ -80,12 +84,16 @@ def measure(args: argparse.Namespace) -> dict:
         args.pictures.mkdir(parents=True, exist_ok=True)
     methods = {ZERO: lambda frame, _: np.zeros((*frame.shape[:2], 2), np.float32)}
     methods |= flows.METHODS
+    sets = _datasets(args)  # before hours of measuring
     return {
         "motion_shapes": {
             name: _on_shapes(method, shapes, args.bound)
             for name, method in methods.items()
         },
         "pairs": {pair.name: _on_pair(methods, pair, args.pictures) for pair in real},
+        "datasets": {
+            each.name: _on_dataset(methods, each, args.max_pairs) for each in sets
+        },
         "num_shapes": len(shapes),
         "size": args.size,
         "bound": args.bound,
@@ -128,19 +136,60 @@ def real_pairs(folder: Path) -> list[Pair]:
             stem = path.parent.name
         else:
             continue
-        pair = Pair(stem, *flows.read_pair(*frames), *flows.read_flo(path))
-        if pair.flow.shape[:2] != pair.frame.shape[:2]:
-            raise FlowError(
-                f"{path}: the flow is {pair.flow.shape[:2]} and its frames are "
-                f"{pair.frame.shape[:2]}; they are of different videos."
-            )
-        pairs.append(pair)
+        sample = flows.read_sample(flows.FlowPair(stem, *frames, path))
+        pairs.append(Pair(stem, *sample[:4]))
     if not pairs:
         raise FlowError(
             f"{folder}: no pair with ground truth (NAME-gt.flo beside NAME-img0.ppm, "
             f"or flow10.flo beside frame10.png); give the folder that holds them."
         )
     return pairs
+
+
+def _datasets(args):
+    """The data sets that the flags ask for."""
+    sets = []
+    if args.flying_chairs:
+        split = "val" if flows.chairs_split_file(args.flying_chairs) else "all"
+        sets.append(flows.flying_chairs(args.flying_chairs, split))
+    if args.sintel:
+        sets += [flows.sintel(args.sintel, pass_) for pass_ in ("clean", "final")]
+    return sets
+
+
+def _on_dataset(methods, dataset, max_pairs):
+    """Mean errors over the pixels of all pairs together, one pair in memory."""
+    pairs = dataset.pairs
+    if max_pairs and max_pairs < len(pairs):
+        places = np.linspace(0, len(pairs) - 1, max_pairs).round().astype(int)
+        pairs = [pairs[place] for place in places]
+    sums = {name: {} for name in methods}
+    for pair in pairs:
+        sample = flows.read_sample(pair)
+        parts = {"all": sample.valid}
+        if sample.occluded is not None:
+            parts["matched"] = sample.valid & ~sample.occluded
+            parts["unmatched"] = sample.valid & sample.occluded
+        for name, method in methods.items():
+            flow = method(sample.frame, sample.next_frame)
+            for part, mask in parts.items():
+                total, count = sums[name].get(part, (0.0, 0))
+                if mask.any():
+                    lengths = metrics.endpoint_errors(flow, sample.flow, mask)
+                    total, count = total + lengths.sum(), count + len(lengths)
+                sums[name][part] = total, count
+    return {
+        "num_pairs": len(pairs),
+        "num_listed": len(dataset.pairs),
+        "notes": list(dataset.notes),
+        "methods": {
+            name: {
+                part: float(total / count) if count else None
+                for part, (total, count) in each.items()
+            }
+            for name, each in sums.items()
+        },
+    }
 
 
 def _on_shapes(method, pairs, bound):
@@ -211,6 +260,8 @@ def _table(measured):
             f"ground truth {found['photometric_warped']:.2f}; {found['unknown']} "
             f"unknown pixels"
         )
+    for name, found in measured["datasets"].items():
+        lines += _dataset_lines(name, found)
     lines += [
         f"seed {measured['seed']}; OpenCV {measured['versions']['opencv']}; "
         f"{measured['processor']}, {measured['num_cpus']} cores; commit "
@@ -218,6 +269,19 @@ def _table(measured):
         measured["command"],
     ]
     return "\n".join(lines) + "\n"
+
+
+def _dataset_lines(name, found):
+    parts = list(next(iter(found["methods"].values())))
+    of = f" of {found['num_listed']}"
+    of = of if found["num_pairs"] < found["num_listed"] else ""
+    lines = ["", f"{name}, {found['num_pairs']}{of} pairs; mean endpoint error"]
+    lines += found["notes"]
+    lines.append(f"{'':12}" + "".join(f"{part:>12}" for part in parts))
+    for method, errors in found["methods"].items():
+        cells = ("-" if errors[p] is None else f"{errors[p]:.3f}" for p in parts)
+        lines.append(f"{method:12}" + "".join(f"{cell:>12}" for cell in cells))
+    return lines
 
 
 def _cell(errors):
@@ -231,6 +295,15 @@ def _parse(argv):
         allow_abbrev=False,
     )
     parser.add_argument("folder", nargs="?", type=Path, help="pairs with ground truth")
+    parser.add_argument(
+        "--flying_chairs", type=Path, metavar="ROOT", help="folder of FlyingChairs"
+    )
+    parser.add_argument(
+        "--sintel", type=Path, metavar="ROOT", help="folder that holds training/"
+    )
+    parser.add_argument(
+        "--max_pairs", type=count, help="of each data set, evenly spaced (all)"
+    )
     parser.add_argument("--pairs", type=count, default=32, help="motion shapes (32)")
     parser.add_argument("--size", type=_size, default=128, help="of them, pixels (128)")
     parser.add_argument("--bound", type=_bound, default=flows.TSN_BOUND, help="px (20)")

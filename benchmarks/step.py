@@ -59,7 +59,7 @@ def _vidzoo_step(model, clip, label, jit_compile):
 
     from vidzoo.training.trainer import PhaseRun
 
-    phase = RECIPES[RECIPE]["tsn"].phases[0]
+    phase = RECIPES[RECIPE]["tsn"]["rgb"].phases[0]
     run = PhaseRun(model, phase, steps_per_epoch=1000, jit_compile=jit_compile)
     with tf.device("CPU:0"):  # where tf.data leaves its batches
         clip, label = tf.constant(clip), tf.constant(label)
@@ -93,7 +93,7 @@ class _Classifier(keras.Model):
 
 def _keras_step(model, clip, label, jit_compile):
     classifier = _Classifier(model.input, model.output, name=model.name)
-    phase = RECIPES[RECIPE]["tsn"].phases[0]
+    phase = RECIPES[RECIPE]["tsn"]["rgb"].phases[0]
     optimizer = keras.optimizers.SGD(
         phase.learning_rate, phase.momentum, global_clipnorm=phase.clip_norm
     )

@@ -56,7 +56,7 @@ def test_train_runs_the_step_of_vidzoo_train(measured, monkeypatch):
     class Counted(trainer.PhaseRun):
         def __init__(self, model, phase, steps_per_epoch, jit_compile):
             super().__init__(model, phase, steps_per_epoch, jit_compile)
-            assert phase == RECIPES["finetune"]["tsn"].phases[0]
+            assert phase == RECIPES["finetune"]["tsn"]["rgb"].phases[0]
             before, taken = self.step, self.optimizer.variables[0]
 
             def counting(*batch):

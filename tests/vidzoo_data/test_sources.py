@@ -20,7 +20,7 @@ def ids(source):
 
 def test_unknown_layout_and_options():
     with pytest.raises(
-        UsageError, match="layout xyz; known: folder, csv, ucf101, hmdb51"
+        UsageError, match="layout xyz; known: folder, csv, ucf101, hmdb51, act, fcvid"
     ):
         sources.read("xyz", "somewhere")
     with pytest.raises(UsageError, match="ucf101 needs .* with `--splits_dir`"):

@@ -54,6 +54,18 @@ def size(text):
     return numbers[0] if len(numbers) == 1 else numbers
 
 
+def rate(text):
+    """A flag's type: frames per second, or `all`."""
+    if text == "all":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}': give frames per second, such as 6, or all"
+        ) from None
+
+
 def count(text):
     """A flag's type: a number of 1 or more."""
     number = int(text) if text.isdecimal() else 0

@@ -35,19 +35,25 @@ def _add_source(verb):
     verb.add_argument("out", metavar="OUT", help="folder of records to make")
     verb.add_argument(
         "--layout",
-        help="how SOURCE is laid out: folder (the default), csv, ucf101 or hmdb51",
+        help="how SOURCE is laid out: folder (the default), csv, ucf101, hmdb51, act "
+        "or fcvid",
     )
     verb.add_argument(
         "--size",
         type=flags.size,
-        help="short side in pixels, or HEIGHTxWIDTH (256)",
+        help="short side in pixels, or HEIGHTxWIDTH (256; fcvid 256x256)",
     )
-    verb.add_argument("--fps", type=float, help="frames per second to keep (all)")
+    verb.add_argument(
+        "--fps",
+        type=flags.rate,
+        help="frames per second to keep, or all (all; fcvid one every 3 seconds)",
+    )
     verb.add_argument("--quality", type=int, help="of JPEG, 1..100 (95)")
     verb.add_argument("--root", help="csv: folder that paths are relative to")
-    verb.add_argument("--classes", help="csv: file with one class name per line")
+    verb.add_argument("--classes", help="csv, fcvid: file with one class name per line")
     verb.add_argument(
-        "--splits_dir", help="ucf101, hmdb51: folder of the official split files"
+        "--splits_dir",
+        help="ucf101, hmdb51, act, fcvid: folder of the official split files",
     )
     verb.add_argument(
         "--allow_missing",

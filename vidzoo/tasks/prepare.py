@@ -10,6 +10,7 @@ from vidzoo_data.flow import FlowSettings
 from vidzoo_data.records import write
 
 _log = logging.getLogger("vidzoo")
+_SIZE = 256  # pixels of the short side, where neither user nor data set says
 
 
 def run(
@@ -17,8 +18,8 @@ def run(
     out,
     *,
     layout: str = "folder",
-    size: int | tuple[int, int] = 256,
-    fps: float | None = None,
+    size: int | tuple[int, int] | None = None,
+    fps: float | str | None = None,
     quality: int = 95,
     flow: FlowSettings | None = None,
     workers: int | None = None,
@@ -30,8 +31,9 @@ def run(
         source: a folder, or a CSV file.
         out: the records folder to make, or to finish.
         layout: a key of `vidzoo_data.sources.LAYOUTS`.
-        size: short side in pixels, or `(height, width)`.
-        fps: frames per second to keep; all frames if None.
+        size: short side in pixels, or `(height, width)`; by default the layout's, such
+            as FCVID's, or 256.
+        fps: frames per second to keep, or `"all"`; by default the layout's, or all.
         quality: of JPEG.
         flow: how flow is computed beside the frames; None for none.
         workers: processes; one per core if None.
@@ -46,12 +48,13 @@ def run(
         RecordError: `out` cannot be used, or no video could be decoded.
         FlowError: OpenCV is installed without what the flow's method needs.
     """
-    settings = {"size": size, "fps": fps, "quality": quality, "workers": workers}
-    try:
-        write.check_arguments(**settings)
+    settings = {"quality": quality, "workers": workers}
+    try:  # before the source is read, which may take long
+        write.check_arguments(**_frames(size, fps), **settings)
     except ValueError as error:
         raise UsageError(str(error)) from error
     data = sources.read(layout, source, **options)
+    settings |= _frames(size, fps, data)
     for note in data.notes:
         _log.info(note)
     splits = ", ".join(f"{name} {len(ids)}" for name, ids in data.splits.items())
@@ -59,7 +62,11 @@ def run(
     _log.info("%d videos of %d classes: %s", count, len(data.classes), splits)
     if flow is not None:
         num_fields, seconds = write.probe_flow(
-            data, size=size, fps=fps, flow=flow, workers=workers
+            data,
+            size=settings["size"],
+            fps=settings["fps"],
+            flow=flow,
+            workers=workers,
         )
         say_how_long(flow.method, num_fields, seconds, workers)
     with Progress("flow" if flow else "prepare", count, "videos") as progress:
@@ -93,3 +100,22 @@ def say_how_long(method: str, num_fields: float, seconds: float, workers) -> Non
         duration if minutes >= 1 else "a minute",
         workers,
     )
+
+
+def _frames(size, fps, data=None):
+    """The size and rate to store frames at: the user's, else the data set's, aloud."""
+    if size is None and data and data.size:
+        size = data.size
+        shown = size if isinstance(size, int) else "x".join(map(str, size))
+        _log.info("%s: frames are stored at %s pixels (--size)", data.name, shown)
+    if fps is None and data and data.fps:
+        fps = data.fps
+        _log.info(
+            "%s: a frame is kept every %g seconds (--fps; --fps=all keeps all)",
+            data.name,
+            1 / fps,
+        )
+    return {
+        "size": _SIZE if size is None else size,
+        "fps": None if fps == "all" else fps,
+    }

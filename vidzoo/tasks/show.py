@@ -45,6 +45,9 @@ _METRICS = {
 }
 
 
+_FEW_CLASSES = 5  # shown from either end of a long list
+
+
 def _labels_of(measured):
     """`(name, label)` of each metric: the prediction's, then each stream's first."""
     labels = [(name, label) for name, label in _METRICS.items() if name in measured]
@@ -64,6 +67,8 @@ def metrics(measured, *, as_json: bool) -> None:
     title = f"{measured['model']}, {measured['protocol']}, {measured['split']}"
     title = f"{title}: {measured['num_videos']} videos"
     console().print(_metrics_table(measured, title=title))
+    if "hit1" in measured:  # several labels, whose measure is average precision
+        console().print(_class_ap_table(measured["class_ap"]))
 
 
 def fused(measured, *, as_json: bool) -> None:
@@ -94,6 +99,26 @@ def _metrics_table(measured, title=None):
             low, high = measured[f"{name}_low"], measured[f"{name}_high"]
             interval = f"{low:.3f} to {high:.3f}"
         table.add_row(label, f"{measured[name]:.3f}", interval)
+    return table
+
+
+def _class_ap_table(class_ap):
+    """The classes by average precision: all, or of many the first and last few."""
+    found = {name: ap for name, ap in class_ap.items() if ap is not None}
+    ranked = sorted(found, key=found.get, reverse=True)
+    table = Table()  # no title: that would wrap to the width of the names
+    table.add_column("class")
+    table.add_column("average precision", justify="right")
+    hidden = max(len(ranked) - 2 * _FEW_CLASSES, 0)
+    last = len(ranked) - _FEW_CLASSES
+    for rank, name in enumerate(ranked):
+        if not hidden or rank < _FEW_CLASSES or rank >= last:
+            table.add_row(name, f"{found[name]:.3f}")
+        elif rank == _FEW_CLASSES:
+            table.add_row(f"({hidden} more: --json prints all)", "")
+    absent = len(class_ap) - len(found)
+    if absent:
+        table.add_row(f"({absent} that no video has)", "")
     return table
 
 

@@ -228,7 +228,12 @@ def _recipe(model, recipe, changes, weights):
             raise UsageError(
                 f"no recipe '{recipe}'. Choose one of: {known} (--recipe)."
             )
-        recipe = training.RECIPES[recipe][model]
+        recipe = training.RECIPES[recipe][model]["rgb"]
+    if recipe.snippet_length != 1:
+        raise UsageError(
+            f"the recipe has snippets of {recipe.snippet_length} images; frames are "
+            "trained on one at a time. Give `snippet_length=1`."
+        )
     try:
         return name, recipe.replacing(**changes or {})
     except ValueError as error:

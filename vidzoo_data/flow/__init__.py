@@ -8,6 +8,13 @@ from vidzoo_data.flow.compute import dis as dis
 from vidzoo_data.flow.compute import farneback as farneback
 from vidzoo_data.flow.compute import rlof_epic as rlof_epic
 from vidzoo_data.flow.compute import tvl1 as tvl1
+from vidzoo_data.flow.datasets import FlowDataset as FlowDataset
+from vidzoo_data.flow.datasets import FlowPair as FlowPair
+from vidzoo_data.flow.datasets import FlowSample as FlowSample
+from vidzoo_data.flow.datasets import chairs_split_file as chairs_split_file
+from vidzoo_data.flow.datasets import flying_chairs as flying_chairs
+from vidzoo_data.flow.datasets import read_sample as read_sample
+from vidzoo_data.flow.datasets import sintel as sintel
 from vidzoo_data.flow.encode import FULL_LENGTH_BOUND as FULL_LENGTH_BOUND
 from vidzoo_data.flow.encode import TSN_BOUND as TSN_BOUND
 from vidzoo_data.flow.encode import from_bytes as from_bytes

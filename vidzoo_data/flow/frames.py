@@ -57,8 +57,8 @@ def read_pair(
     frame, next_frame = read_frame(path), read_frame(next_path)
     if frame.shape != next_frame.shape:
         raise FlowError(
-            f"{next_path}: the frame is {_size(next_frame)}, and the one before it, "
-            f"{path}, is {_size(frame)}; give two frames of one size."
+            f"{next_path}: the frame is {size_of(next_frame)}, and the one before it, "
+            f"{path}, is {size_of(frame)}; give two frames of one size."
         )
     return frame, next_frame
 
@@ -213,5 +213,6 @@ def _read_ppm(data, path):
     return values.reshape(height, width, 3).copy()
 
 
-def _size(image):
+def size_of(image: np.ndarray) -> str:
+    """Width and height of an image, as messages have them."""
     return f"{image.shape[1]} x {image.shape[0]}"

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from vidzoo.errors import UsageError
-from vidzoo_data.sources import csv_file, folder, hmdb51, ucf101
+from vidzoo_data.sources import act, csv_file, fcvid, folder, hmdb51, ucf101
 from vidzoo_data.sources.source import Source, Video
 
 __all__ = ["LAYOUTS", "Source", "Video", "read"]
@@ -14,7 +14,10 @@ LAYOUTS: dict[str, Callable[..., Source]] = {
     "csv": csv_file.read,
     "ucf101": ucf101.read,
     "hmdb51": hmdb51.read,
+    "act": act.read,
+    "fcvid": fcvid.read,
 }
+_OFFICIAL = ("ucf101", "hmdb51", "act", "fcvid")
 
 
 def read(
@@ -32,11 +35,11 @@ def read(
 
     Args:
         layout: a key of `LAYOUTS`: `"folder"` of class folders, `"csv"` file, or the
-            official `"ucf101"` or `"hmdb51"`.
+            official `"ucf101"`, `"hmdb51"`, `"act"` or `"fcvid"`.
         path: the folder of videos; for `"csv"` the file.
         root: `"csv"` only: folder that its paths are relative to, by default its own.
-        splits_dir: `"ucf101"` and `"hmdb51"`: folder of the official split files.
-        classes: `"csv"` only: text file with one class name per line.
+        splits_dir: of the official ones: folder of the split files.
+        classes: `"csv"` and `"fcvid"` only: text file with one class name per line.
         test_fraction: `"folder"` without splits only: share of the test split that
             is drawn; 0.2 unless told.
         seed: `"folder"` without splits only: of that draw; 0 unless told.
@@ -51,14 +54,18 @@ def read(
     if layout not in LAYOUTS:
         raise UsageError(f"unknown layout {layout}; known: {', '.join(LAYOUTS)}.")
     drawn = {"test_fraction": test_fraction, "seed": seed}
-    if layout in ("ucf101", "hmdb51"):
-        _refuse(layout, root=root, classes=classes, **drawn)
+    if layout in _OFFICIAL:
+        _refuse(layout, root=root, **drawn)
         if splits_dir is None:
             raise UsageError(
                 f"{layout} needs its official split files; name their folder with "
                 f"`--splits_dir`."
             )
         options = {"splits_dir": splits_dir, "allow_missing": allow_missing}
+        if layout == "fcvid":
+            options["classes"] = classes
+        else:
+            _refuse(layout, classes=classes)
     elif layout == "csv":
         _refuse(layout, splits_dir=splits_dir, **drawn)
         options = {"root": root, "classes": classes, "allow_missing": allow_missing}

@@ -1,6 +1,6 @@
-"""What the official split files of UCF101 and HMDB51 have in common."""
+"""What data sets with official split files have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vidzoo.errors import SourceError
@@ -24,6 +24,67 @@ def read_lines(file: Path) -> list[tuple[int, str]]:
     return [(n, line.strip()) for n, line in enumerate(lines, 1) if line.strip()]
 
 
+def read_class_numbers(file: Path) -> tuple[str, ...]:
+    """Reads lines `<number> <class>`, numbers from 1.
+
+    Raises:
+        SourceError: the file is missing, its numbers are not 1, 2, 3 …, or it names a
+            class twice.
+    """
+    classes = []
+    for line, text in read_lines(file):
+        number, _, name = text.partition(" ")
+        if number != str(len(classes) + 1) or not name:
+            raise SourceError(
+                f"{file}, line {line}: found {text}; expected "
+                f"{len(classes) + 1} <class>. Take the official file."
+            )
+        if name in classes:
+            raise SourceError(
+                f"{file}, line {line}: names the class {name} a second time. Take the "
+                f"official file."
+            )
+        classes.append(name)
+    return tuple(classes)
+
+
+def check_listed_once(listed: Iterable[tuple[str, str, str]]) -> None:
+    """Checks that no video is in a list twice, nor in two splits.
+
+    Args:
+        listed: `(video_id, split, where)`, the last of them a file and line.
+
+    Raises:
+        SourceError: a video is listed twice, or its path leads out of its folder.
+    """
+    first = {}
+    for video_id, split, where in listed:
+        if video_id.startswith("/") or ".." in video_id.split("/"):
+            raise SourceError(
+                f"{where}: {video_id} leads out of the folder of videos; expected a "
+                f"path below it. Take the official file."
+            )
+        if video_id in first:
+            before, at = first[video_id]
+            how = "twice" if split == before else f"in {before} and in {split}"
+            raise SourceError(
+                f"{where}: {video_id} is listed {how}; first at {at}. Take the "
+                f"official file."
+            )
+        first[video_id] = split, where
+
+
+def compare_counts(
+    name: str, found: Mapping[str, int], official: Mapping[str, int]
+) -> list[str]:
+    """A note for each count that is not that of the published data set."""
+    return [
+        f"warning: the lists have {found[what]} {what}, {name} as published {number}"
+        for what, number in official.items()
+        if found[what] != number
+    ]
+
+
 def build_source(
     name: str,
     root: Path,
@@ -33,6 +94,10 @@ def build_source(
     paths: Mapping[str, Path],
     archive: str,
     allow_missing: bool,
+    labels: Mapping[str, Sequence[str]] | None = None,
+    notes: Sequence[str] = (),
+    size: int | tuple[int, int] | None = None,
+    fps: float | None = None,
 ) -> Source:
     """Joins the listed videos with the files that are there.
 
@@ -40,10 +105,14 @@ def build_source(
         name: layout.
         root: folder of the videos.
         classes: all official classes, in their order.
-        splits: name to video ids, `<class>/<file>`.
+        splits: name to video ids.
         paths: video id to the place where its file should be.
         archive: file whose unpacking gives the videos.
         allow_missing: list missing videos in `Source.missing` instead of raising.
+        labels: video id to class names; by default ids are `<class>/<file>`.
+        notes: to show before what is noted here.
+        size: see `Source`.
+        fps: see `Source`.
 
     Raises:
         SourceError: videos are missing, all of them or without `allow_missing`.
@@ -62,7 +131,7 @@ def build_source(
             f"first: {missing[0]}. Unpack {archive} there{otherwise}."
         )
     present = sorted(set(listed).difference(missing))
-    notes = []
+    notes = list(notes)
     unlisted = set(list_files(root).videos).difference(paths.values())
     if unlisted:
         notes.append(
@@ -74,11 +143,16 @@ def build_source(
     return Source(
         name=name,
         classes=tuple(classes),
-        videos=tuple(Video(i, paths[i], (i.split("/")[0],)) for i in present),
+        videos=tuple(
+            Video(i, paths[i], tuple(labels[i]) if labels else (i.split("/")[0],))
+            for i in present
+        ),
         splits={
             split: tuple(sorted(set(ids).intersection(present)))
             for split, ids in splits.items()
         },
         missing=tuple((i, "listed, but there is no such file") for i in missing),
         notes=tuple(notes),
+        size=size,
+        fps=fps,
     )

@@ -33,6 +33,9 @@ class Source:
         splits: name to sorted video ids; splits may overlap.
         missing: `(video_id, reason)` of each video that is listed but not there.
         notes: plain sentences to show the user, such as files that were ignored.
+        size: the short side, or `(height, width)`, in pixels, that frames of this data
+            set are stored at where the user asks for none; None for no opinion.
+        fps: likewise, frames per second.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Source:
     splits: dict[str, tuple[str, ...]]
     missing: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    size: int | tuple[int, int] | None = None
+    fps: float | None = None
 
 
 def check_names(video_ids: Sequence[str], root: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidzoo.errors import SourceError
 from vidzoo_data.sources.files import check_folder
-from vidzoo_data.sources.official import build_source, read_lines
+from vidzoo_data.sources.official import build_source, read_class_numbers, read_lines
 from vidzoo_data.sources.source import Source
 
 
@@ -55,19 +55,9 @@ def read_classes(splits_dir: Path) -> tuple[str, ...]:
     """Reads classInd.txt: `<number> <class>`, numbers from 1.
 
     Raises:
-        SourceError: the file is missing, or its numbers are not 1, 2, 3 …
+        SourceError: as `official.read_class_numbers`.
     """
-    file = Path(splits_dir, "classInd.txt")
-    classes = []
-    for line, text in read_lines(file):
-        number, _, name = text.partition(" ")
-        if number != str(len(classes) + 1) or not name:
-            raise SourceError(
-                f"{file}, line {line}: found {text}; expected "
-                f"{len(classes) + 1} <class>. Take the official file."
-            )
-        classes.append(name)
-    return tuple(classes)
+    return read_class_numbers(Path(splits_dir, "classInd.txt"))
 
 
 def read_splits(

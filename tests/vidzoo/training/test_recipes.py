@@ -1,10 +1,12 @@
 """Recipes refuse what they do not know, and change as a whole."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from vidzoo.training import RECIPES, Phase, Recipe, epoch_length
+from vidzoo.models import TDN
+from vidzoo.training import RECIPES, Phase, Recipe, epoch_length, parts
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,10 @@ def test_phase_refuses(values, message):
         ({"crop": "centre"}, "`crop`"),
         ({"loss": "hinge"}, "`loss`"),
         ({"num_segments": 0}, "`num_segments`"),
+        (
+            {"snippet_length": 0},
+            "`snippet_length` must be >= 1 .* Received: 16, 3, 0 a",
+        ),
     ],
 )
 def test_recipe_refuses(values, message):
@@ -76,18 +82,35 @@ def test_epochs_and_steps_are_not_mixed():
 
 
 def test_the_rate_falls_at_the_same_parts_of_a_phase_of_another_length():
-    shorter = RECIPES["scratch"]["tsn"].replacing(epochs=9)
+    shorter = RECIPES["scratch"]["tsn"]["rgb"].replacing(epochs=9)
     assert shorter.phases[0].decay_epochs == (4, 8)  # of 45: 20 and 40
-    shorter = RECIPES["hmdb51"]["tdn"].replacing(steps=[450, 10])
+    shorter = RECIPES["hmdb51"]["tdn"]["rgb"].replacing(steps=[450, 10])
     assert [phase.decay_steps for phase in shorter.phases] == [(200, 400), ()]
 
 
-EVERY_RECIPE = [(name, network) for name in RECIPES for network in RECIPES[name]]
+PAPERS = ("hmdb51", "act", "ucf101", "fcvid")
+EVERY_RECIPE = [
+    (name, network, modality)
+    for name, networks in RECIPES.items()
+    for network, modalities in networks.items()
+    for modality in modalities
+]
 
 
-@pytest.mark.parametrize("name, network", EVERY_RECIPE)
-def test_recipes_are_json(name, network):
-    recipe = RECIPES[name][network]
+def recipes_of(name):
+    """A name's recipes for both networks and both modalities."""
+    return [recipe for recipes in RECIPES[name].values() for recipe in recipes.values()]
+
+
+def test_every_name_has_both_networks_and_both_modalities():
+    assert len(EVERY_RECIPE) == 7 * 2 * 2
+    assert {network for _, network, _ in EVERY_RECIPE} == {"tsn", "tdn"}
+    assert {modality for *_, modality in EVERY_RECIPE} == {"rgb", "flow"}
+
+
+@pytest.mark.parametrize("name, network, modality", EVERY_RECIPE)
+def test_recipes_are_json(name, network, modality):
+    recipe = RECIPES[name][network][modality]
     described = json.loads(json.dumps(recipe.as_dict()))
     tuples = ("decay_epochs", "decay_steps", "frozen")
     phases = [
@@ -98,34 +121,53 @@ def test_recipes_are_json(name, network):
     assert Recipe(phases=tuple(phases), **described) == recipe
 
 
-@pytest.mark.parametrize("name", ["finetune", "hmdb51", "act", "ucf101", "fcvid"])
-def test_a_tdn_has_two_phases_and_a_tsn_one(name):
-    first, second = RECIPES[name]["tdn"].phases
-    assert first.frozen == ("image",)  # but for its classifier
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+@pytest.mark.parametrize("name", ["finetune", *PAPERS])
+def test_a_tdn_has_two_phases_and_a_tsn_one(name, modality):
+    first, second = RECIPES[name]["tdn"][modality].phases
+    assert "image" in first.frozen
     assert second.frozen == ()
-    (only,) = RECIPES[name]["tsn"].phases
+    (only,) = RECIPES[name]["tsn"][modality].phases
     assert only.frozen == ()
 
 
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_first_phase_of_the_papers_tdn(name):
+    """Section 5.3.4: with RGB the image classifier trains, with flow it is trained."""
+    network = TDN(3, backbone="tiny", frame_shape=(32, 32, 3))
+    trained = {}
+    for modality in ("rgb", "flow"):
+        phase = RECIPES[name]["tdn"][modality].phases[0]
+        variables = parts.prepare(network, phase)
+        trained[modality] = {v.path.split("/")[0] for v, _ in variables}
+    assert {n for n in trained["rgb"] if n.startswith("image")} == {"image_head"}
+    assert trained["rgb"] - trained["flow"] == {"image_head"}
+    assert "difference_head" in trained["flow"]
+    assert all(name.startswith("difference") for name in trained["flow"])
+
+
 def test_the_papers_settings():
-    """Sections 5.4.2 and 4 of TSN: what the text states, recipe by recipe."""
-    for name, num_segments in (("hmdb51", 2), ("act", 3), ("ucf101", 3), ("fcvid", 3)):
-        for recipe in RECIPES[name].values():
+    """Sections 5.3.4 and 5.4.2: what the text states, recipe by recipe."""
+    for name, num_segments in zip(PAPERS, (2, 3, 3, 3), strict=True):
+        for recipe in recipes_of(name):
             assert recipe.batch_size == 128
             assert recipe.num_segments == num_segments
             assert {p.optimizer for p in recipe.phases} == {"sgd"}
             assert {p.momentum for p in recipe.phases} == {0.9}
+        for network in ("tsn", "tdn"):
+            assert RECIPES[name][network]["rgb"].snippet_length == 1
+            assert RECIPES[name][network]["flow"].snippet_length == 5
     for name in ("hmdb51", "act", "ucf101"):
-        for recipe in RECIPES[name].values():
+        for recipe in recipes_of(name):
             assert recipe.dropout == 0.8
-            assert recipe.crop == "corner" and recipe.color_jitter
-            assert recipe.crop_scales == (256 / 256, 224 / 256, 192 / 256, 168 / 256)
+            assert recipe.crop == "corner" and recipe.flip
             assert {p.batch_norm for p in recipe.phases} == {"partial"}
             assert {p.weight_decay for p in recipe.phases} == {5e-4}
-    (phase,) = RECIPES["hmdb51"]["tsn"].phases
-    assert (phase.learning_rate, phase.decay_steps) == (0.001, (2000, 4000))
-    assert phase.steps == 4500
-    for recipe in RECIPES["fcvid"].values():
+        for network in ("tsn", "tdn"):
+            rgb, flow = (RECIPES[name][network][kind] for kind in ("rgb", "flow"))
+            assert rgb.color_jitter and not flow.color_jitter
+            assert rgb.crop_scales == (256 / 256, 224 / 256, 192 / 256, 168 / 256)
+    for recipe in recipes_of("fcvid"):
         assert recipe.dropout == 0 and recipe.crop == "random"
         assert recipe.loss == "sigmoid" and not recipe.color_jitter
         assert {p.batch_norm for p in recipe.phases} == {"train"}
@@ -133,7 +175,43 @@ def test_the_papers_settings():
         first = recipe.phases[0]
         assert (first.learning_rate, first.steps) == (0.01, 30_000)
         assert first.decay_steps == (10_000, 20_000)
-    assert RECIPES["fcvid"]["tdn"].phases[1].steps == 10_000
+    for recipe in RECIPES["fcvid"]["tdn"].values():
+        assert recipe.phases[1].steps == 10_000
+
+
+@pytest.mark.parametrize("name", ["hmdb51", "act", "ucf101"])
+@pytest.mark.parametrize(
+    "modality, rate, decay, steps, clip_norm, scales",
+    [
+        ("rgb", 0.001, (2000, 4000), 4500, 40, (1, 0.875, 0.75, 0.65625)),
+        ("flow", 0.005, (12_000, 18_000), 20_000, 20, (1, 0.875, 0.75)),
+    ],
+)
+def test_the_settings_of_tsns_release(
+    name, modality, rate, decay, steps, clip_norm, scales
+):
+    """Its solver and network files of each stream."""
+    (phase,) = RECIPES[name]["tsn"][modality].phases
+    assert (phase.learning_rate, phase.decay_steps) == (rate, decay)
+    assert (phase.steps, phase.clip_norm) == (steps, clip_norm)
+    recipe = RECIPES[name]["tdn"][modality]
+    assert recipe.crop_scales == scales
+    first, joint = recipe.phases
+    assert replace(first, frozen=()) == phase  # "the same settings as TSN"
+    assert joint.steps == round(steps / 3)
+    assert joint.learning_rate == rate / 10
+
+
+@pytest.mark.parametrize("network", ["tsn", "tdn"])
+def test_finetuning_on_flow_differs_from_rgb_in_what_flow_asks_for(network):
+    rgb, flow = (RECIPES["finetune"][network][kind] for kind in ("rgb", "flow"))
+    assert not flow.color_jitter
+    assert {phase.batch_norm for phase in flow.phases} == {"partial"}
+    assert flow.snippet_length == 5
+    alike = replace(flow, phases=rgb.phases, snippet_length=1)
+    assert alike == rgb
+    for ours, theirs in zip(flow.phases, rgb.phases, strict=True):
+        assert replace(ours, batch_norm=theirs.batch_norm) == theirs
 
 
 @pytest.mark.parametrize("videos, steps", [(1, 1), (16, 1), (17, 2), (220, 14)])
