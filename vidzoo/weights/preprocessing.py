@@ -98,15 +98,15 @@ def modality(settings: Mapping) -> str | None:
     and 0 for the third channel, `"rgb"` three others. None for any other number.
 
     Args:
-        settings: arguments of `Preprocess`.
+        settings: arguments of `Preprocess`, which may leave out what it knows itself.
     """
-    mean = tuple(settings["mean"])
+    mean = tuple(settings.get("mean", (0.0, 0.0, 0.0)))
     if len(mean) == 2:
         return "flow"
     if len(mean) != 3:
         return None
-    x, y, third = mean if settings["channel_order"] == "rgb" else mean[::-1]
-    zero = ZERO_FLOW * settings["scale"]
+    x, y, third = mean[::-1] if settings.get("channel_order") == "bgr" else mean
+    zero = ZERO_FLOW * settings.get("scale", 1.0)
     is_flow = third == 0 and math.isclose(x, zero) and math.isclose(y, zero)
     return "flow_image" if is_flow else "rgb"
 

@@ -19,6 +19,7 @@ from vidzoo.weights import (
     initialize,
     open_weights,
     preprocessing,
+    read,
     save_weights,
 )
 
@@ -305,6 +306,28 @@ def test_preprocessing_tells_the_modality(order):
     assert preprocessing.modality(images) == "flow_image"
     assert preprocessing.modality(json.loads(json.dumps(images))) == "flow_image"
     assert preprocessing.modality(GREY) is None
+    assert preprocessing.modality({"mean": (90, 100, 110), "std": (1, 1, 1)}) == "rgb"
+    assert preprocessing.modality({}) == "rgb"
+
+
+def test_a_header_that_leaves_out_what_is_usual(tmp_path):
+    """It starts a flow network all the same, whose preprocessing needs every value."""
+    model = models.TSN(5, **RGB)
+    names = {"network": "tsn", "backbone": "tiny", "variant": "v1"}
+    save_weights(tmp_path / "weights.npz", model, **names)
+    with np.load(tmp_path / "weights.npz") as data:
+        arrays = dict(data)
+    header = json.loads(str(arrays[read.HEADER]))
+    header["preprocess"] = {"mean": [90, 100, 110], "std": [40, 50, 60]}
+    arrays[read.HEADER] = np.array(json.dumps(header))
+    np.savez(tmp_path / "weights.npz", **arrays)
+    flow = models.TSN(5, **FLOW, weights=tmp_path / "weights.npz")
+    assert flow.get_layer("preprocess").settings() == {
+        "channel_order": "rgb",
+        "scale": 1.0,
+        "mean": [128.0, 128.0],
+        "std": [50.0, 50.0],
+    }
 
 
 # Modalities: what builders do of their own accord
