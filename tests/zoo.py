@@ -20,22 +20,36 @@ class Entry:
     Attributes:
         name: the public builder's, and what is special.
         build: builds it.
-        input: shape of a batch of its input.
+        input: shape of a batch of its input, or of each of its inputs by name.
         logits: shape of each of its outputs for that batch.
     """
 
     name: str
     build: Callable
-    input: tuple[int, ...]
+    input: tuple[int, ...] | dict[str, tuple[int, ...]]
     logits: tuple[int, ...]
 
-    def pixels(self, seed=0):
-        """A batch of random pixels, uint8."""
+    def pixels(self, seed=0, dtype=np.uint8):
+        """A batch of random pixels: one array, or one for each input."""
         random = np.random.default_rng(seed)
-        return random.integers(0, 256, self.input, dtype=np.uint8)
+
+        def draw(shape):
+            return random.integers(0, 256, shape, dtype=np.uint8).astype(dtype)
+
+        if isinstance(self.input, dict):
+            return {name: draw(shape) for name, shape in self.input.items()}
+        return draw(self.input)
 
 
 _TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 3}
+_TOY_FLOW = _TOY | {"modality": "flow", "frame_shape": (32, 32, 4)}
+
+
+def _two_stream():
+    """Of two kinds: a TSN on RGB, a TDN, whose outputs are several, on flow."""
+    return models.TwoStream(models.TSN(7, **_TOY), models.TDN(7, **_TOY_FLOW))
+
+
 ZOO = (
     Entry("TSN", partial(models.TSN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
     Entry("TDN", partial(models.TDN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
@@ -47,6 +61,43 @@ ZOO = (
             (2, 7),
         )
         for merge in ("conv", "gate")
+    ),
+    Entry("TSN-flow", partial(models.TSN, 7, **_TOY_FLOW), (2, 3, 32, 32, 4), (2, 7)),
+    Entry("TDN-flow", partial(models.TDN, 7, **_TOY_FLOW), (2, 3, 32, 32, 4), (2, 7)),
+    Entry(
+        "TSN-flow_image",
+        partial(
+            models.TSN,
+            7,
+            backbone="tiny",
+            modality="flow_image",
+            frame_shape=(32, 32, 2),
+        ),
+        (2, 3, 32, 32, 2),
+        (2, 7),
+    ),
+    Entry(
+        "TwoStream",
+        _two_stream,
+        {"rgb": (2, 3, 32, 32, 3), "flow": (2, 3, 32, 32, 4)},
+        (2, 7),
+    ),
+    *(
+        Entry(
+            f"CNNM2048-{modality}",
+            partial(
+                models.CNNM2048,
+                7,
+                modality=modality,
+                num_segments=2,
+                frame_shape=(64, 64, channels),
+                fc_sizes=(32, 16),
+                dropout=0.5,
+            ),
+            (2, 2, 64, 64, channels),
+            (2, 7),
+        )
+        for modality, channels in (("rgb", 3), ("flow", 4))
     ),
     *(
         Entry(

@@ -3,18 +3,22 @@
 from keras import ops
 
 
-def local_response_normalization(x, size: int = 5, alpha: float = 1e-4):
+def local_response_normalization(
+    x, size: int = 5, alpha: float = 1e-4, bias: float = 1.0
+):
     """Divides each value by the energy of its neighbouring channels, to the 3/4.
 
-    `x / (1 + alpha / size * sum of squares over size channels) ** 0.75`: alpha is
+    `x / (bias + alpha / size * sum of squares over size channels) ** 0.75`: alpha is
     divided by the size, as Caffe does and TensorFlow's op does not.
 
-    Source: Krizhevsky et al. 2012, section 3.3; constants of Caffe's GoogLeNet.
+    Source: Krizhevsky et al. 2012, section 3.3; constants of Caffe's GoogLeNet. (Those
+    of the paper, whose alpha is not divided, are alpha 5e-4 and bias 2.)
 
     Args:
         x: `(N, H, W, C)`.
         size: odd number of channels in the window.
         alpha: strength.
+        bias: what is added to the energy, the paper's k.
 
     Returns:
         Same shape and dtype as `x`; squares are taken in float32, since those of
@@ -27,6 +31,6 @@ def local_response_normalization(x, size: int = 5, alpha: float = 1e-4):
     energy = squares[..., :num_channels]
     for shift in range(1, size):
         energy = energy + squares[..., shift : shift + num_channels]
-    base = 1.0 + (alpha / size) * energy
+    base = bias + (alpha / size) * energy
     factor = ops.rsqrt(base * ops.sqrt(base))  # base ** -0.75
     return x * ops.cast(factor, x.dtype)

@@ -6,6 +6,7 @@ _BUILDERS = {
     "AlexNet": "alexnet",
     "BNInception": "bn_inception",
     "C3D": "c3d",
+    "CNNM2048": "cnn_m",
     "GoogLeNet": "googlenet",
     "I3D": "i3d",
     "ResNet18": "resnet",
@@ -16,12 +17,14 @@ _BUILDERS = {
     "ResNet3D": "resnet3d",
     "TDN": "tdn",
     "TSN": "tsn",
+    "TwoStream": "two_stream",
     "VGG16": "vgg",
 }
 __all__ = [  # noqa: PLE0604
     "AlexNet",
     "BNInception",
     "C3D",
+    "CNNM2048",
     "GoogLeNet",
     "I3D",
     "ResNet18",
@@ -32,6 +35,7 @@ __all__ = [  # noqa: PLE0604
     "ResNet3D",
     "TDN",
     "TSN",
+    "TwoStream",
     "VGG16",
 ]
 

@@ -92,6 +92,20 @@ def _i3d(modality, num_channels, num_parameters, multiply_adds):
     )
 
 
+def _cnn_m(modality, num_channels, num_parameters, multiply_adds):
+    return Network(
+        name=f"cnn_m_2048_{modality}",
+        builder="CNNM2048",
+        network="cnn_m_2048",
+        variant=modality,
+        shape=(1, 224, 224, num_channels),
+        num_classes=101,
+        num_parameters=num_parameters,
+        multiply_adds=multiply_adds,
+        arguments={"modality": modality},
+    )
+
+
 _NETWORKS = (
     _alexnet("caffe", 227, 60_965_224, 724_406_816),
     _alexnet("paper", 220, 64_687_848, 1_857_660_704),
@@ -116,6 +130,8 @@ _NETWORKS = (
         num_parameters=79_991_015,
         multiply_adds=38_548_959_232,
     ),
+    _cnn_m("rgb", 3, 90_627_813, 1_663_894_560),
+    _cnn_m("flow", 20, 90_707_781, 2_613_994_368),
     Network(
         name="googlenet",
         builder="GoogLeNet",
@@ -168,6 +184,17 @@ _NETWORKS = (
         multiply_adds=20_436_203_520,
     ),
     Network(
+        name="tdn_flow",
+        builder="TDN",
+        network="tdn",
+        variant=None,
+        shape=(3, 224, 224, 10),
+        num_classes=51,
+        num_parameters=47_268_966,
+        multiply_adds=21_813_032_960,
+        arguments={"modality": "flow"},
+    ),
+    Network(
         name="tsn",
         builder="TSN",
         network="tsn",
@@ -176,6 +203,17 @@ _NETWORKS = (
         num_classes=51,
         num_parameters=23_612_531,
         multiply_adds=12_261_722_112,
+    ),
+    Network(
+        name="tsn_flow",
+        builder="TSN",
+        network="tsn",
+        variant=None,
+        shape=(3, 224, 224, 10),
+        num_classes=51,
+        num_parameters=23_634_483,
+        multiply_adds=13_087_819_776,
+        arguments={"modality": "flow"},
     ),
     Network(
         name="vgg16",

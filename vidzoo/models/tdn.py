@@ -7,10 +7,9 @@ Source: Ng, "Video Understanding with Deep Networks", section 5.3.2 (Ng & Davis,
 import keras
 from keras import layers
 
-from vidzoo.layers import Preprocess
-from vidzoo.models import backbones
+from vidzoo.models import backbones, modalities
 from vidzoo.models.tsn import merge_time, segment_logits, split_time
-from vidzoo.weights import assign, load
+from vidzoo.weights import assign, initialize, load, preprocessing
 from vidzoo.weights.weights_file import WeightsFile
 
 
@@ -21,7 +20,8 @@ def TDN(
     difference_layers: tuple[str, ...] | None = None,
     difference_merge: str = "sum",
     backbone: str = "resnet50",
-    frame_shape: tuple[int, int, int] = (224, 224, 3),
+    modality: str = "rgb",
+    frame_shape: tuple[int, int, int] | None = None,
     dropout: float = 0.8,
     weights: str | WeightsFile | None = None,
     name: str = "tdn",
@@ -45,25 +45,33 @@ def TDN(
             tried the last two without a difference in accuracy and gives no formula
             for the gate; this one is ours.
         backbone: a key of `vidzoo.models.backbones.BACKBONES`.
-        frame_shape: `(H, W, C)` of a snippet; k stacked RGB images have C = 3k.
+        modality: `"rgb"`; `"flow"`, k stacked flow fields as 8-bit images, x1 y1 ...
+            xk yk; or `"flow_image"`, one field, which the network sees as a colour
+            image with a third channel of zeros (section 3.3.4).
+        frame_shape: `(H, W, C)` of a snippet: C = 3k, 2k, or 2. None for 224x224 and
+            the modality's own: C = 3, 10 (k = 5), or 2.
         dropout: rate before both classifiers.
         weights: None, or the path of a weights file: of this network, or of its
             backbone, which then initialises both subnetworks and whose classifier is
             left out; or `"imagenet"` or the name of a preset of the backbone, likewise;
             or weights already read, e.g. an initialisation
-            (`vidzoo.weights.initialize`).
+            (`vidzoo.weights.initialize`). Those for RGB also start a network on flow,
+            as a TSN's do. Section 5.3.4's start on flow is
+            `initialize.tdn_from_subnetworks(flow_tsn, imagenet)`.
         name: the model's name.
 
     Returns:
-        A model on RGB pixels 0..255. Its outputs: `image`, averaged over T snippets;
+        A model on pixels 0..255. Its outputs: `image`, averaged over T snippets;
         `difference`, averaged over T-1 pairs; and `logits`, the average of the two,
         which is the prediction. In training `image` and `difference` each have a
         cross-entropy of their own (our decision: the source does not say).
 
     Raises:
-        ValueError: `backbone` or `difference_merge` is unknown, `num_segments` is
-            below 2, or `difference_layers` is no such prefix.
-        WeightsError: the weights are of another network, variant or K.
+        ValueError: `backbone`, `modality` or `difference_merge` is unknown,
+            `num_segments` is below 2, `difference_layers` is no such prefix, or C is
+            not the modality's.
+        WeightsError: the weights are of another network, variant or K, or for flow
+            where the network is for RGB.
     """
     parts = backbones.get(backbone)
     if num_segments < 2:
@@ -85,12 +93,15 @@ def TDN(
             f"Received: {difference_merge!r}."
         )
     merge = MERGES[difference_merge]
+    frame_shape = modalities.checked_shape(modality, frame_shape)
     weights_file = load.open_weights(weights, parts.name, parts.variant)
     weights_file = parts.without_hidden(weights_file)
-    settings = load.preprocess_settings(weights_file, parts.preprocess)
+    weights_file = initialize.for_modality(weights_file, modality, frame_shape[-1])
+    own = preprocessing.of_modality(modality, parts.preprocess)
+    settings = load.preprocess_settings(weights_file, own)
 
     clip = keras.Input((num_segments, *frame_shape), name="clip")
-    x = merge_time(Preprocess(**settings, name="preprocess")(clip))
+    x = merge_time(modalities.preprocessed(clip, modality, settings))
     d = temporal_difference(x, num_segments, "input_motion")
     for stage in inner_stages:
         x = parts.stages[stage](x, "image_")

@@ -11,7 +11,7 @@ from vidzoo import models
 from vidzoo.errors import UsageError, WeightsError
 from vidzoo.models import backbones
 from vidzoo.models.catalogue import NETWORKS, Network
-from vidzoo.weights import PRESETS, WeightsFile, fetch, load, read
+from vidzoo.weights import PRESETS, WeightsFile, fetch, load, preprocessing, read
 from vidzoo.weights.names import IMAGENET, preset_for
 
 _log = logging.getLogger("vidzoo")
@@ -54,6 +54,7 @@ def open_and_build(
         weights_file = _open_by_layers(file, network)
     _check_network(file, weights_file.network, network)
     arguments = _as_it_was_built(weights_file, network)
+    _check_modality(file, arguments, network)
     try:
         return network.build(**arguments, weights=weights_file), weights_file
     except ValueError as error:
@@ -81,6 +82,17 @@ def _check_network(file, found, network):
         )
 
 
+def _check_modality(file, arguments, network):
+    """That a network listed for a modality gets weights for it; TSN and TDN say it."""
+    found = arguments.get("modality")
+    wanted = network.arguments.get("modality")
+    if found and wanted and found != wanted:
+        raise WeightsError(
+            f"{file}: holds weights of {network.network} for {found}, not for {wanted}."
+            f" Give --model={network.network}, which takes them for what they are."
+        )
+
+
 def _open_by_layers(file, network):
     """What Keras itself wrote of this network."""
     arrays = read.read(file)
@@ -92,7 +104,7 @@ def _open_by_layers(file, network):
 
 
 def _as_it_was_built(weights_file, network):
-    """The builder's arguments that the weights tell: classes, channels, and a TDN's."""
+    """The builder's arguments that the weights tell: classes, input, and a TDN's."""
     arrays = weights_file.arrays
     arguments = {}
     for name in ("head/kernel", "image_head/kernel"):
@@ -105,9 +117,11 @@ def _as_it_was_built(weights_file, network):
         ):
             prefix = "" if network.variant else "image_"
             kernel = arrays.get(f"{prefix}{backbone.first_convolution}/kernel")
-            arguments |= _with_channels(network, kernel)
+            if preprocessing.modality(weights_file.preprocess) != "flow_image":
+                arguments |= _with_channels(network, kernel)
             if network.variant is None:
                 arguments["backbone"] = name
+                arguments["modality"] = preprocessing.modality(weights_file.preprocess)
             if weights_file.differences:
                 arguments["difference_layers"] = tuple(
                     stage

@@ -4,9 +4,9 @@ Every function takes a `WeightsFile`, leaves it as it is, and returns another, w
 builder takes as `weights=`; so they compose, and loading checks every name and shape as
 ever:
 
-    rgb = open_weights("resnet50-0676ba61.pth")
-    flow = initialize.flow_from_rgb(rgb)
-    model = models.TSN(51, frame_shape=(224, 224, 10), weights=flow)
+    flow = open_weights("flow_tsn/weights.npz")
+    start = initialize.difference_from_image(flow)
+    model = models.TDN(51, modality="flow", weights=start)
 
 Kernels are `(h, w, in, out)`, or `(t, h, w, in, out)` in networks over time. Arrays
 that an initialisation does not change are the file's own, not copies.
@@ -28,7 +28,13 @@ _HEAD = "head"
 # network: prefixes of its subnetworks; a backbone alone has none
 _PREFIXES = {"tsn": ("image_",), "tdn": ("image_", "difference_")}
 # Networks over time; those on images say it themselves, see `Backbone`.
-_FIRST_CONVOLUTIONS = {"c3d": "conv1a", "i3d": "conv1", "resnet3d": "conv1"}
+_FIRST_CONVOLUTIONS = {
+    "c3d": "conv1a",
+    "cnn_m_2048": "conv1",
+    "i3d": "conv1",
+    "resnet3d": "conv1",
+}
+_VARIANT_IS_MODALITY = ("cnn_m_2048", "i3d")
 _log = logging.getLogger("vidzoo")
 
 
@@ -81,7 +87,8 @@ def flow_from_rgb(weights_file: WeightsFile, num_channels: int = 10) -> WeightsF
     classifier comes along: drop it by `another_number_of_classes`.
 
     Args:
-        weights_file: of a network on RGB: a backbone, TSN, TDN, C3D, ResNet3D or I3D.
+        weights_file: of a network on RGB: a backbone, TSN, TDN, CNN-M-2048, C3D,
+            ResNet3D or I3D.
         num_channels: 2k for k flow fields stacked, x1 y1 x2 y2 ..., 8-bit images; 10 in
             TSN and the dissertation (section 5.3.4), 2 in I3D.
 
@@ -97,7 +104,7 @@ def flow_from_rgb(weights_file: WeightsFile, num_channels: int = 10) -> WeightsF
     _check_rgb(weights_file)
     settings = preprocessing.flow(weights_file.preprocess)
     changed = first_convolution(weights_file, num_channels, settings)
-    if weights_file.network == "i3d":  # whose variants are its modalities
+    if weights_file.network in _VARIANT_IS_MODALITY:
         changed = _changed(changed, variant="flow")
     return changed
 
@@ -117,6 +124,49 @@ def flow_image_from_rgb(weights_file: WeightsFile) -> WeightsFile:
     _check_rgb(weights_file)
     settings = preprocessing.flow_image(weights_file.preprocess)
     return _changed(weights_file, preprocess=settings)
+
+
+def for_modality(
+    weights_file: WeightsFile | None, modality: str, num_channels: int
+) -> WeightsFile | None:
+    """Weights for a network on `modality`: its own as they are, RGB's as a start.
+
+    RGB's become flow's by `flow_from_rgb` or `flow_image_from_rgb`, said aloud. Never
+    the other way round: weights for flow know nothing of colours. Builders call this.
+
+    Args:
+        weights_file: of any network; None comes back.
+        modality: `"rgb"`, `"flow"` or `"flow_image"`.
+        num_channels: C, of the network's input.
+
+    Raises:
+        WeightsError: the weights are for another modality than this one and RGB.
+    """
+    if weights_file is None:
+        return None
+    found = preprocessing.modality(weights_file.preprocess)
+    if found == modality:
+        return weights_file
+    if found != "rgb":
+        wanted = "RGB" if modality == "rgb" else f"{modality} or RGB"
+        build = f", or build it with modality={found!r}" if found else ""
+        raise WeightsError(
+            f"{weights_file.path}: holds weights for {_input(weights_file)}, but the "
+            f"network is for {modality}. Give weights for {wanted}{build}."
+        )
+    if modality == "flow":
+        changed = flow_from_rgb(weights_file, num_channels)
+        how = f"the first kernel averaged over the colours, {num_channels} times"
+    else:
+        changed = flow_image_from_rgb(weights_file)
+        how = "arrays as they are"
+    _log.warning(
+        "%s: weights for RGB start a network for %s: %s.",
+        weights_file.path,
+        modality,
+        how,
+    )
+    return changed
 
 
 def multi_frame_from_single(weights_file: WeightsFile, num_frames: int) -> WeightsFile:
@@ -446,12 +496,17 @@ def _prefixed(prefix, items):
 
 
 def _check_rgb(weights_file):
-    settings = weights_file.preprocess
-    if len(settings["mean"]) != 3:
+    if preprocessing.modality(weights_file.preprocess) != "rgb":
         raise WeightsError(
-            f"{weights_file.path}: expects images of {len(settings['mean'])} "
-            "channels, but weights for RGB, 3 channels, were wanted."
+            f"{weights_file.path}: expects {_input(weights_file)}, but weights for "
+            "RGB, 3 channels, were wanted."
         )
+
+
+def _input(weights_file):
+    settings = weights_file.preprocess
+    of_channels = f"images of {len(settings['mean'])} channels"
+    return preprocessing.modality(settings) or of_channels
 
 
 def _check_num_frames(num_frames):

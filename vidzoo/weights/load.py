@@ -176,12 +176,11 @@ def _own_file(path, arrays):
             network=header["network"],
             backbone=header["backbone"],
             variant=header["variant"],
-            preprocess=header["preprocess"],
+            preprocess=Preprocess(**header["preprocess"]).settings(),  # checks it
             arrays=arrays,
             differences=tuple(header.get("differences", ())),
             preset=header.get("preset"),
         )
-        Preprocess(**weights_file.preprocess)  # checks it
         texts = ("network", "backbone", "variant")
         if not all(isinstance(header[name], str) for name in texts):
             raise TypeError(f"{', '.join(texts)} must be texts")

@@ -1,5 +1,6 @@
 """What public weights expect of pixels: arguments of `vidzoo.layers.Preprocess`."""
 
+import math
 from collections.abc import Mapping
 
 # torchvision's: RGB in 0..1, then ImageNet's mean and standard deviation.
@@ -88,3 +89,33 @@ def flow_image(rgb: Mapping) -> dict:
         "mean": mean,
         "std": std,
     }
+
+
+def modality(settings: Mapping) -> str | None:
+    """What kind of input a preprocessing is for; weights say it by nothing else.
+
+    `"flow"` has the two values of an `(x, y)` image, `"flow_image"` zero flow's twice
+    and 0 for the third channel, `"rgb"` three others. None for any other number.
+
+    Args:
+        settings: arguments of `Preprocess`, which may leave out what it knows itself.
+    """
+    mean = tuple(settings.get("mean", (0.0, 0.0, 0.0)))
+    if len(mean) == 2:
+        return "flow"
+    if len(mean) != 3:
+        return None
+    x, y, third = mean[::-1] if settings.get("channel_order") == "bgr" else mean
+    zero = ZERO_FLOW * settings.get("scale", 1.0)
+    is_flow = third == 0 and math.isclose(x, zero) and math.isclose(y, zero)
+    return "flow_image" if is_flow else "rgb"
+
+
+def of_modality(name: str, rgb: Mapping) -> Mapping:
+    """The preprocessing of a network that starts from random weights.
+
+    Args:
+        name: `"rgb"`, `"flow"` or `"flow_image"`.
+        rgb: what its backbone expects of RGB.
+    """
+    return {"rgb": dict, "flow": flow, "flow_image": flow_image}[name](rgb)

@@ -6,21 +6,22 @@ import pytest
 from vidzoo.layers import local_response_normalization
 
 
-def reference(x, size, alpha):
+def reference(x, size, alpha, bias=1):
     out = np.empty_like(x, dtype=np.float64)
     half = size // 2
     for c in range(x.shape[-1]):
         window = x[..., max(0, c - half) : c + half + 1].astype(np.float64)
-        out[..., c] = x[..., c] / (1 + alpha / size * (window**2).sum(-1)) ** 0.75
+        out[..., c] = x[..., c] / (bias + alpha / size * (window**2).sum(-1)) ** 0.75
     return out
 
 
-@pytest.mark.parametrize("size, alpha", [(5, 1e-4), (3, 0.5)])
+@pytest.mark.parametrize("size, alpha, bias", [(5, 1e-4, 1), (3, 0.5, 1), (5, 5e-4, 2)])
 @pytest.mark.parametrize("channels", [1, 4, 64])
-def test_is_the_formula(size, alpha, channels):
+def test_is_the_formula(size, alpha, bias, channels):
     x = np.random.default_rng(0).normal(0, 50, (2, 3, 4, channels)).astype("float32")
-    found = local_response_normalization(x, size=size, alpha=alpha)
-    np.testing.assert_allclose(found, reference(x, size, alpha), rtol=1e-5, atol=1e-6)
+    found = local_response_normalization(x, size=size, alpha=alpha, bias=bias)
+    expected = reference(x, size, alpha, bias)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_large_values_survive_half_precision():

@@ -42,6 +42,25 @@ def test_full_size_has_the_published_parameters():
     assert not any(layer.name == "res5_motion" for layer in model.layers)
 
 
+def test_flow_has_ten_channels_in_both_first_convolutions():
+    model = models.TDN(51, modality="flow")
+    assert model.input.shape == (None, 3, 224, 224, 10)
+    assert num_trainable(model) == 47_225_062 + 2 * 7 * 7 * (10 - 3) * 64
+
+
+@pytest.mark.parametrize("modality, channels", [("flow", 4), ("flow_image", 2)])
+def test_steady_flow_has_exactly_no_motion(modality, channels):
+    """The same flow in every snippet; the difference subnetwork sees a change only."""
+    shape = (32, 32, channels)
+    model = models.TDN(5, backbone="tiny", modality=modality, frame_shape=shape)
+    clip = np.repeat(RANDOM.integers(0, 256, (2, 1, *shape)), 3, axis=1)
+    for name, motion in motions(model, clip).items():
+        assert not np.any(motion), name
+    clip[:, 1] = 255 - clip[:, 1]
+    for name, motion in motions(model, clip).items():
+        assert np.any(motion), name
+
+
 def test_temporal_difference_is_the_next_map_minus_this_one():
     maps = keras.Input((2, 2, 1))
     model = keras.Model(maps, temporal_difference(maps, 3, "motion"))

@@ -97,7 +97,7 @@ def test_saved_weights_answer_the_same(entry, model, tmp_path):
 
 
 def test_uint8_and_float_pixels_answer_the_same(entry, model):
-    floats = named_outputs(model(entry.pixels().astype(np.float32), training=False))
+    floats = named_outputs(model(entry.pixels(dtype=np.float32), training=False))
     _assert_equal_answers(_answers(model, entry), floats)
 
 

@@ -124,6 +124,35 @@ def test_a_run_is_built_as_its_weights_say(arguments, vidzoo, tmp_path):
     assert "tdn on googlenet bvlc, 4 classes, 4 image, 4 difference" in out
 
 
+@pytest.mark.parametrize("build", [models.TSN, models.TDN])
+@pytest.mark.parametrize("modality, channels", [("flow", 6), ("flow_image", 2)])
+def test_a_flow_run_is_built_as_its_weights_say(
+    build, modality, channels, vidzoo, tmp_path
+):
+    shape = (64, 64, channels)
+    model = build(4, backbone="tiny", modality=modality, frame_shape=shape)
+    name = model.name
+    names = {"network": name, "backbone": "tiny", "variant": "v1"}
+    save_weights(tmp_path / "weights.npz", model, **names)
+    code, out, err = vidzoo("verify", tmp_path / "weights.npz", f"--model={name}")
+    assert (code, err) == (0, "")
+    assert f"{name} on tiny v1, 4 classes" in out
+    code, _, err = vidzoo("verify", tmp_path / "weights.npz", f"--model={name}_flow")
+    assert code == (0 if modality == "flow" else 1)
+    if modality == "flow_image":
+        assert f"weights of {name} for flow_image, not for flow. Give --model" in err
+
+
+def test_rgb_weights_are_not_a_flow_network(vidzoo, tmp_path):
+    """Though they would start one: verify asks what they are."""
+    model = models.TSN(4, backbone="tiny", frame_shape=(64, 64, 3))
+    names = {"network": "tsn", "backbone": "tiny", "variant": "v1"}
+    save_weights(tmp_path / "weights.npz", model, **names)
+    code, _, err = vidzoo("verify", tmp_path / "weights.npz", "--model=tsn_flow")
+    assert code == 1
+    assert "weights of tsn for rgb, not for flow. Give --model=tsn, which" in err
+
+
 def test_v1_is_not_v1_5(vidzoo, tmp_path):
     """Same shapes: the refusal names both variants."""
     keras.utils.set_random_seed(0)
@@ -163,7 +192,8 @@ def test_flow_weights_have_their_channels(vidzoo, tmp_path):
     size = {"num_segments": 2, "backbone": "resnet18"}
     save_weights(rgb, models.TSN(4, frame_shape=(64, 64, 3), **size), **names)
     start = initialize.flow_from_rgb(open_weights(rgb))
-    flow = models.TSN(4, frame_shape=(64, 64, 10), **size, weights=start)
+    size |= {"modality": "flow", "frame_shape": (64, 64, 10)}
+    flow = models.TSN(4, **size, weights=start)
     save_weights(tmp_path / "flow.npz", flow, **names)
     code, out, err = vidzoo("verify", tmp_path / "flow.npz", "--model=tsn")
     assert (code, err) == (0, "")

@@ -1,5 +1,6 @@
 """Initialisations: what they compute, by properties, and what they refuse."""
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +19,15 @@ from vidzoo.weights import (
     initialize,
     open_weights,
     preprocessing,
+    read,
     save_weights,
 )
 
 TINY = backbones.get("tiny")
 TOY = {"backbone": "tiny", "num_segments": 2}
 RGB = TOY | {"frame_shape": (32, 32, 3)}
-FLOW = TOY | {"frame_shape": (32, 32, 10)}
+FLOW = TOY | {"modality": "flow", "frame_shape": (32, 32, 10)}
+GREY = {"channel_order": "rgb", "scale": 1.0, "mean": (1.0,), "std": (1.0,)}
 # Unlike in every channel, and the channels change places.
 UNEVEN = preprocessing.CAFFE | {"mean": (80.0, 110.0, 140.0), "std": (50.0, 60.0, 70.0)}
 
@@ -278,20 +281,148 @@ def test_flow_images_need_no_other_arrays(tiny_file):
 def test_flow_from_what_is_not_rgb(tiny_file):
     flow = initialize.flow_from_rgb(tiny_file)
     for again in (initialize.flow_from_rgb, initialize.flow_image_from_rgb):
-        with pytest.raises(WeightsError, match=r"images of 2 channels, but .* RGB"):
+        with pytest.raises(WeightsError, match=r"expects flow, but .* RGB"):
             again(flow)
     for odd in (5, 0):
         with pytest.raises(ValueError, match=rf"must be even.*Received: {odd}\."):
             initialize.flow_from_rgb(tiny_file, odd)
 
 
-def test_rgb_weights_do_not_enter_a_flow_network(tsn_file):
-    """Nor the other way round: nothing adapts of its own accord."""
-    with pytest.raises(ValueError, match="channels must be a multiple of 3"):
-        models.TSN(5, **FLOW, weights=tsn_file)
-    flow = initialize.flow_from_rgb(tsn_file, 6)
+def test_flow_from_flow_images(tiny_file):
+    """Three values in their preprocessing too, but no RGB."""
+    images = initialize.flow_image_from_rgb(tiny_file)
+    with pytest.raises(WeightsError, match="expects flow_image, but weights for RGB"):
+        initialize.flow_from_rgb(images)
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_preprocessing_tells_the_modality(order):
+    rgb = preprocessing.TORCHVISION | {"channel_order": order}
+    for settings in (rgb, UNEVEN, TINY.preprocess, preprocessing.I3D["rgb"]):
+        assert preprocessing.modality(settings) == "rgb"
+    for settings in (preprocessing.flow(rgb), preprocessing.I3D["flow"]):
+        assert preprocessing.modality(settings) == "flow"
+    images = preprocessing.flow_image(rgb)
+    assert preprocessing.modality(images) == "flow_image"
+    assert preprocessing.modality(json.loads(json.dumps(images))) == "flow_image"
+    assert preprocessing.modality(GREY) is None
+    assert preprocessing.modality({"mean": (90, 100, 110), "std": (1, 1, 1)}) == "rgb"
+    assert preprocessing.modality({}) == "rgb"
+
+
+def test_a_header_that_leaves_out_what_is_usual(tmp_path):
+    """It starts a flow network all the same, whose preprocessing needs every value."""
+    model = models.TSN(5, **RGB)
+    names = {"network": "tsn", "backbone": "tiny", "variant": "v1"}
+    save_weights(tmp_path / "weights.npz", model, **names)
+    with np.load(tmp_path / "weights.npz") as data:
+        arrays = dict(data)
+    header = json.loads(str(arrays[read.HEADER]))
+    header["preprocess"] = {"mean": [90, 100, 110], "std": [40, 50, 60]}
+    arrays[read.HEADER] = np.array(json.dumps(header))
+    np.savez(tmp_path / "weights.npz", **arrays)
+    flow = models.TSN(5, **FLOW, weights=tmp_path / "weights.npz")
+    assert flow.get_layer("preprocess").settings() == {
+        "channel_order": "rgb",
+        "scale": 1.0,
+        "mean": [128.0, 128.0],
+        "std": [50.0, 50.0],
+    }
+
+
+# Modalities: what builders do of their own accord
+
+
+@pytest.mark.parametrize("build, network", [(models.TSN, "tsn"), (models.TDN, "tdn")])
+@pytest.mark.parametrize("source", ["backbone", "own"])
+def test_rgb_weights_start_a_flow_network_aloud(
+    build, network, source, tiny_file, caplog
+):
+    rgb = tiny_file
+    if source == "own":
+        rgb = weights_of(randomized(build(5, **RGB)), network)
+        rgb = replace(rgb, differences=None)
+    found = assign.named_variables(build(5, **FLOW, weights=rgb))
+    assert "weights for RGB start a network for flow: the first kernel" in caplog.text
+    expected = initialize.flow_from_rgb(rgb)
+    for name, variable in found.items():
+        own = name if source == "own" else name.partition("_")[2]
+        if not own.startswith("head"):
+            np.testing.assert_array_equal(variable, expected.arrays[own], err_msg=name)
+
+
+def test_rgb_weights_start_a_flow_image_network(tiny_file, caplog):
+    """(x, y) is answered as the RGB network answers the colours that it becomes."""
+    build = TOY | {"modality": "flow_image", "frame_shape": (32, 32, 2)}
+    model = models.TSN(5, **build, weights=tiny_file)
+    assert "start a network for flow_image: arrays as they are" in caplog.text
+    rgb = models.TSN(5, **RGB, weights=tiny_file)
+    rgb.get_layer("image_head").set_weights(model.get_layer("image_head").get_weights())
+    flow = pixels(2, 2, 32, 32, 2)
+    # tiny's colours are 0 at 127.5, flow at 128.
+    colours = np.concatenate([flow - 0.5, np.full((2, 2, 32, 32, 1), 127.5)], -1)
+    assert_close(np.asarray(model(flow)), np.asarray(rgb(colours)))
+
+
+@pytest.mark.parametrize("modality, channels", [("flow", 10), ("flow_image", 2)])
+@pytest.mark.parametrize("build, network", [(models.TSN, "tsn"), (models.TDN, "tdn")])
+def test_a_flow_networks_own_weights_load_as_they_are(
+    build, network, modality, channels, tmp_path, caplog
+):
+    arguments = TOY | {"modality": modality, "frame_shape": (32, 32, channels)}
+    model = randomized(build(5, **arguments))
+    names = {"network": network, "backbone": "tiny", "variant": "v1"}
+    save_weights(tmp_path / "weights.npz", model, **names)
+    again = build(5, **arguments, weights=tmp_path / "weights.npz")
+    assert not caplog.text
+    clip = pixels(2, 2, 32, 32, channels)
+    one, other = model(clip), again(clip)
+    if network == "tdn":
+        one, other = one["logits"], other["logits"]
+    np.testing.assert_array_equal(one, other)
+    settings = [m.get_layer("preprocess").settings() for m in (model, again)]
+    assert settings[0] == settings[1]
+
+
+def test_weights_for_flow_do_not_enter_an_rgb_network(tsn_file, tiny_file):
+    """Nor one on another kind of flow, nor on other channels."""
+    for rgb, build in ((tsn_file, models.TSN), (tiny_file, models.TDN)):
+        flow = initialize.flow_from_rgb(rgb)
+        with pytest.raises(
+            WeightsError,
+            match=r"npz: holds weights for flow, but the network is for rgb\. Give "
+            r"weights for RGB, or build it with modality='flow'\.",
+        ):
+            build(5, **RGB, weights=flow)
+    images = initialize.flow_image_from_rgb(tsn_file)
+    with pytest.raises(WeightsError, match="flow_image, but the network is for rgb"):
+        models.TSN(5, **RGB, weights=images)
+    with pytest.raises(WeightsError, match="is for flow. Give weights for flow or RGB"):
+        models.TSN(5, **FLOW, weights=images)
+    grey = initialize.first_convolution(tsn_file, 10, GREY)
+    with pytest.raises(WeightsError, match=r"images of 1 channels.* or RGB\.$"):
+        models.TSN(5, **FLOW, weights=grey)
+    six = initialize.flow_from_rgb(tsn_file, 6)
     with pytest.raises(WeightsError, match=r"In the file only: image_conv1/kernel"):
-        models.TSN(5, **FLOW, weights=flow)
+        models.TSN(5, **FLOW, weights=six)
+
+
+def test_flow_tdn_of_section_5_3_4(tsn_file, tiny_file, tmp_path):
+    """From a flow TSN's file and ImageNet's; its image subnetwork is that TSN."""
+    tsn = models.TSN(5, **FLOW, weights=tsn_file)
+    names = {"network": "tsn", "backbone": "tiny", "variant": "v1"}
+    save_weights(tmp_path / "flow_tsn.npz", tsn, **names)
+    start = initialize.tdn_from_subnetworks(
+        open_weights(tmp_path / "flow_tsn.npz"), initialize.flow_from_rgb(tiny_file)
+    )
+    tdn = models.TDN(5, **FLOW, weights=start)
+    clip = pixels(2, 2, 32, 32, 10)
+    assert_close(np.asarray(tdn(clip)["image"]), np.asarray(tsn(clip)))
+    kernel = np.asarray(tdn.get_layer("difference_conv1").kernel)
+    average = tiny_file.arrays["conv1/kernel"].mean(2)
+    assert kernel.shape == (5, 5, 10, 16)
+    for channel in range(10):
+        np.testing.assert_allclose(kernel[:, :, channel], average, rtol=1e-5, atol=1e-7)
 
 
 # Several frames
