@@ -22,6 +22,18 @@ def add_accept_license(verb):
     )
 
 
+def add_fusion(verb):
+    """Adds how the streams of a two-stream network are joined."""
+    verb.add_argument(
+        "--weights",
+        type=list_of(float),
+        help="two-stream: of rgb and flow in the fusion (1,1.5)",
+    )
+    verb.add_argument(
+        "--normalize", help="two-stream: l1 (the default), softmax or none, as in fuse"
+    )
+
+
 def names(text):
     """A flag's type: names with commas between them."""
     return tuple(text.split(","))

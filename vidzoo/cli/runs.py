@@ -1,5 +1,7 @@
 """The verbs from videos to a measured run: demo, prepare, flow, train, evaluate."""
 
+from pathlib import Path
+
 from vidzoo.cli import flags
 from vidzoo.cli.codes import DONE, FAILED, SKIPPED
 from vidzoo.errors import UsageError
@@ -125,7 +127,13 @@ def train(verbs):
     verb = verbs.add_parser("train", help="records to a trained run")
     verb.add_argument("records", metavar="RECORDS", help="folder of records")
     verb.add_argument("--out", required=True, help="run folder to make")
-    verb.add_argument("--model", required=True, help="tsn or tdn")
+    verb.add_argument("--model", required=True, help="tsn, tdn or cnn_m_2048")
+    verb.add_argument(
+        "--modality",
+        default="rgb",
+        help="rgb (the default), flow, flow_image, or two-stream: one network on rgb "
+        "and one on flow (docs/models/two_stream.md)",
+    )
     verb.add_argument(
         "--backbone",
         default="resnet50",
@@ -136,11 +144,15 @@ def train(verbs):
         "--weights",
         help="initial weights: imagenet, a preset's name or a file (docs/weights.md)",
     )
+    verb.add_argument(
+        "--image_weights",
+        help="tdn: the run folder of a trained TSN, for its image subnetwork",
+    )
     flags.add_accept_license(verb)
     verb.add_argument(
         "--recipe",
         help="finetune (default with --weights), scratch (without), motion-shapes, or "
-        "the paper's: hmdb51, act, ucf101, fcvid",
+        "the papers': hmdb51, act, ucf101, fcvid; two-stream for cnn_m_2048",
     )
     verb.add_argument(
         "--split",
@@ -211,9 +223,12 @@ def train(verbs):
 
 
 def _run_train(args):
-    from vidzoo.tasks import train
+    from vidzoo.tasks import train, two_stream
 
-    train.run(
+    function, options = train.run, flags.taken(args, "modality")
+    if args.modality == "two-stream":
+        function, options = two_stream.train, {}
+    function(
         args.records,
         args.out,
         changes=flags.given(
@@ -222,9 +237,18 @@ def _run_train(args):
             *("crop", "flip"),
         ),
         model_options=flags.given(args, "difference_layers", "difference_merge"),
+        **options,
         **flags.taken(
             args,
-            *("model", "backbone", "recipe", "num_segments", "frame_size", "weights"),
+            *(
+                "image_weights",
+                "model",
+                "backbone",
+                "recipe",
+                "num_segments",
+                "frame_size",
+                "weights",
+            ),
             *("split", "seed", "num_devices", "mixed_precision", "workers"),
             *("jit_compile", "resume", "accept_license"),
         ),
@@ -254,23 +278,34 @@ def evaluate(verbs):
         action="store_true",
         help="also write the confusion matrix, as JSON and PNG, beside the scores",
     )
+    flags.add_fusion(verb)
     verb.add_argument("--json", action="store_true", help="print metrics as JSON")
     verb.set_defaults(function=_run_evaluate)
 
 
 def _run_evaluate(args):
-    from vidzoo.tasks import evaluate, run_folder, show
+    from vidzoo.tasks import evaluate, run_folder, show, two_stream
 
     names = ("protocol", "seed", "batch_size", "workers", "confusion")
     options = flags.taken(args, *names)
-    if run_folder.is_single(args.run):
-        scores, measured = evaluate.run(
+    fusion = flags.given(args, "weights", "normalize")
+    runs = run_folder.runs_in(Path(args.run))
+    score, shown = evaluate.run, show.metrics
+    if run_folder.is_two_stream(runs[0]):
+        score, shown, options = two_stream.evaluate, show.fused, options | fusion
+    elif fusion:
+        raise UsageError(
+            f"--{min(fusion)} is for two-stream runs; {args.run} has one stream. "
+            "Leave it out, or use `vidzoo fuse`."
+        )
+    if runs == [Path(args.run)]:
+        _, measured = score(
             args.run, args.records, split=args.split, out=args.out, **options
         )
-        show.metrics(measured, as_json=args.json)
+        shown(measured, as_json=args.json)
     else:
         _refuse_for_several_runs(args)
-        result = evaluate.run_splits(args.run, args.records, **options)
+        result = evaluate.run_splits(args.run, args.records, score=score, **options)
         show.split_metrics(result, as_json=args.json)
     return DONE
 

@@ -9,13 +9,14 @@ def export(verbs):
     verb = verbs.add_parser("export", help="a run as a SavedModel")
     verb.add_argument("run", metavar="RUN", help="run folder")
     verb.add_argument("out", metavar="OUT", help="folder to make")
+    flags.add_fusion(verb)
     verb.set_defaults(function=_run_export)
 
 
 def _run_export(args):
     from vidzoo.tasks import export
 
-    export.run(args.run, args.out)
+    export.run(args.run, args.out, **flags.taken(args, "weights", "normalize"))
     return DONE
 
 

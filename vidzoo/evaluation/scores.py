@@ -120,6 +120,7 @@ def classify(
     classes: Iterable[str],
     protocol: str,
     on_clip: Callable[[int], None] | None = None,
+    modality: str = "rgb",
 ) -> Scores:
     """Runs a model over clips and averages the logits of every video's clips.
 
@@ -127,11 +128,12 @@ def classify(
         model: a callable from `(N, T, H, W, C)` clips to logits `(N, K)`, or to a
             dictionary with `logits`; its other outputs of that shape are kept too, as
             `Scores.streams`.
-        batches: dictionaries with `rgb`, `label` (int `(N,)` or multi-hot `(N, K)`) and
-            `video_id`; a video may occur in several rows, one per view.
+        batches: dictionaries with the modality, `label` (int `(N,)` or multi-hot
+            `(N, K)`) and `video_id`; a video may occur in several rows, one per view.
         classes: class names.
         protocol: the name that is kept with the scores.
         on_clip: called with the number of clips done so far.
+        modality: what the model sees, a key of each batch.
 
     Returns:
         `Scores`, videos in the order in which they first came.
@@ -150,7 +152,7 @@ def classify(
         names = [_text(video_id) for video_id in video_ids[starts]]
         batch_labels = _checked_labels(batch["label"], video_ids, classes)
         labels.update(zip(names, batch_labels[starts], strict=True))
-        for stream, logits in _streams(model(batch["rgb"])).items():
+        for stream, logits in _streams(model(batch[modality])).items():
             _check_logits(logits, video_ids, classes)
             sums = np.add.reduceat(logits.astype(np.float64), starts, axis=0)
             mean = means.setdefault(stream, _Mean())

@@ -1,18 +1,20 @@
-"""SavedModels: from clips, or a video's JPEG frames, to class scores.
+"""SavedModels: from clips, or a video's encoded images, to class scores.
 
 Signatures: `serving_default` gives `scores` and `logits` gives `logits`, both `(N, K)`,
-from `clip` uint8 `(N, T, H, W, C)`; `classify_jpegs` gives `scores` from `jpegs` string
-`(N, F)`, the encoded frames of N videos, shorter ones filled up with empty strings at
-their end; `class_names` gives the K names. Scores are a softmax over classes, or a
-sigmoid of each where videos have several labels. Beside the graph lies
-`assets.extra/vidzoo.json`: how a clip is taken from a video.
+from `clip` uint8 `(N, T, H, W, C)`, or from `rgb` and `flow` of a two-stream network;
+`classify_jpegs` gives `scores` from the encoded images of N videos, string `(N, F)`,
+shorter ones filled up with empty strings at their end: `jpegs`, and of networks on flow
+`flow_x` and `flow_y`, grey 8-bit images as records hold them; `class_names` gives the K
+names. Scores are a softmax over classes, or a sigmoid of each where videos have several
+labels. Beside the graph lies `assets.extra/vidzoo.json`: how a clip is taken from a
+video.
 """
 
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -31,18 +33,21 @@ def export_saved_model(
     description: dict,
     out,
     *,
-    clips_from_jpegs: Callable,
+    image_names: Sequence[str],
+    clips_from_images: Callable,
     activation: str = "softmax",
 ) -> None:
     """Writes `model` as a SavedModel folder; whole or not at all.
 
     Args:
-        model: a classifier of clips.
+        model: a classifier of clips, or of a dictionary of them.
         classes: K names.
         description: JSON-ready; what `predict` must know to make clips.
         out: the folder to make; it must not exist.
-        clips_from_jpegs: TensorFlow function from `(N, F)` encoded frames to uint8
-            clips `(N, T, H, W, C)`; it becomes part of the graph.
+        image_names: inputs of `classify_jpegs`, e.g. `("jpegs",)`.
+        clips_from_images: TensorFlow function from encoded images, `(N, F)` for each of
+            `image_names`, to the model's input, uint8 `(N, T, H, W, C)` clips; it
+            becomes part of the graph.
         activation: from logits to scores, a key of `ACTIVATIONS`.
 
     Raises:
@@ -64,26 +69,33 @@ def export_saved_model(
     if out.exists():
         raise VidzooError(f"{out}: exists already. Choose another folder or remove it.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    clip = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name="clip")
-    jpegs = tf.TensorSpec((None, None), tf.string, name="jpegs")
+    clips = _clip_specs(model)
+    images = [tf.TensorSpec((None, None), tf.string, name=name) for name in image_names]
 
-    def logits(clip):
-        return {"logits": tf.cast(prediction(model(clip, training=False)), tf.float32)}
+    def logits(*clips_given):
+        return {"logits": tf.cast(prediction(answer(*clips_given)), tf.float32)}
 
-    def scores(clip):
-        return {"scores": ACTIVATIONS[activation](logits(clip)["logits"])}
+    def answer(*clips_given):
+        given = dict(zip(clips, clips_given, strict=True))
+        given = given if isinstance(model.input, dict) else given["clip"]
+        return model(given, training=False)
 
-    def classify_jpegs(jpegs):
-        return scores(clips_from_jpegs(jpegs))
+    def scores(*clips_given):
+        return {"scores": ACTIVATIONS[activation](logits(*clips_given)["logits"])}
+
+    def classify_jpegs(*images_given):
+        given = clips_from_images(*images_given)
+        return scores(*given.values()) if isinstance(given, dict) else scores(given)
 
     def class_names():
         return {"class_names": tf.constant(classes)}
 
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint("serving_default", scores, input_signature=[clip])
-    archive.add_endpoint("logits", logits, input_signature=[clip])
-    archive.add_endpoint("classify_jpegs", classify_jpegs, input_signature=[jpegs])
+    signature = list(clips.values())
+    archive.add_endpoint("serving_default", scores, input_signature=signature)
+    archive.add_endpoint("logits", logits, input_signature=signature)
+    archive.add_endpoint("classify_jpegs", classify_jpegs, input_signature=images)
     archive.add_endpoint("class_names", class_names, input_signature=[])
     temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
@@ -97,6 +109,15 @@ def export_saved_model(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _clip_specs(model):
+    """Name -> specification of each of the model's inputs."""
+    inputs = model.input if isinstance(model.input, dict) else {"clip": model.input}
+    return {
+        name: tf.TensorSpec((None, *tensor.shape[1:]), tf.uint8, name=name)
+        for name, tensor in inputs.items()
+    }
 
 
 def load_saved_model(path):

@@ -1,6 +1,7 @@
 """`vidzoo evaluate RUN RECORDS`: a trained run's scores and metrics on a split."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ from vidzoo.evaluation import (
     protocols,
 )
 from vidzoo.progress import Progress
-from vidzoo.tasks import run_folder, scores_file
+from vidzoo.tasks import clip_settings, run_folder, scores_file
 from vidzoo.tasks.open_records import open_records
 from vidzoo_data import clips
 
@@ -72,15 +73,13 @@ def run(
     videos = data.split(split)
     _check_records(data, description)
     has_several = description["recipe"]["loss"] == "sigmoid"
-    if confusion and has_several:
-        raise UsageError(
-            "--confusion: a confusion matrix needs one label a video; this run was "
-            "trained with several."
-        )
-    file = Path(out) if out else Path(run) / f"{_name(split, views, seed)}.npz"
+    if confusion:
+        check_confusion(description)
+    file = Path(out) if out else scores_path(run, split, protocol, seed)
     scores_file.check_out(file, confusion=confusion)
     options = {
-        "sampling": clips.Segments(description["arguments"]["num_segments"]),
+        "sampling": clip_settings.sampling(description["arguments"]),
+        "modalities": clip_settings.modalities(description["arguments"]),
         "batch_size": batch_size,
         "workers": workers,
         "multi_label": has_several,
@@ -91,7 +90,10 @@ def run(
     with Progress("evaluate", total, "views") as progress:
         batches = clips.checked(batches, data)
         forward = _forward(model)
-        scores = classify(forward, batches, data.classes, protocol, progress.update)
+        scores = classify(
+            *(forward, batches, data.classes, protocol, progress.update),
+            modality=clip_settings.modality(description["arguments"]),
+        )
     measured = measure(scores) | {
         "protocol": protocol,
         "num_views": views.num_views,
@@ -105,7 +107,9 @@ def run(
     return scores, measured
 
 
-def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
+def run_splits(
+    parent, records, *, protocol: str = "center", score: Callable = run, **options
+) -> dict:
     """Scores a run for each of several splits, and averages what they measure.
 
     Args:
@@ -113,7 +117,8 @@ def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
             makes it.
         records: a records folder with all of their test splits.
         protocol: see `run`.
-        **options: of `run`.
+        score: what scores one run folder; `two_stream.evaluate` for those of two.
+        **options: of `score`.
 
     Returns:
         `splits`, metrics by split, and `mean`, their averages and standard deviations;
@@ -127,7 +132,7 @@ def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
     _check_alike(parent, folders)
     summaries = {}
     for folder in folders:
-        _, measured = run(folder, records, protocol=protocol, **options)
+        _, measured = score(folder, records, protocol=protocol, **options)
         summaries[measured["split"]] = measured
     result = {"splits": summaries, "mean": mean_over_splits(summaries)}
     file = Path(parent) / f"scores-mean-{protocol}.json"
@@ -137,20 +142,23 @@ def run_splits(parent, records, *, protocol: str = "center", **options) -> dict:
 
 def _check_alike(parent, folders):
     """Checks, before hours of scoring, that runs differ in their split alone."""
-    described = [run_folder.read_finished(folder) for folder in folders]
-    splits = [each["split"] for each in described]
-    if len(splits) < 2 or len(set(splits)) < len(splits):
-        raise UsageError(
-            f"{parent}: its runs were trained on {', '.join(splits)}; a mean over "
-            "splits needs one run of each. Name one run folder."
-        )
-    for name in ("model", "arguments", "classes", "recipe", "precision"):
-        for folder, each in zip(folders, described, strict=True):
-            if each[name] != described[0][name]:
-                raise UsageError(
-                    f"{folder}: another {name} than {folders[0]}; a mean over splits "
-                    "is of runs alike. Name one run folder."
-                )
+    streams = run_folder.STREAMS if run_folder.is_two_stream(folders[0]) else ("",)
+    for stream in streams:
+        runs = [folder / stream for folder in folders]
+        described = [run_folder.read_finished(run) for run in runs]
+        splits = [each["split"] for each in described]
+        if len(splits) < 2 or len(set(splits)) < len(splits):
+            raise UsageError(
+                f"{parent}: its runs were trained on {', '.join(splits)}; a mean over "
+                "splits needs one run of each. Name one run folder."
+            )
+        for name in ("model", "arguments", "classes", "recipe", "precision"):
+            for run, each in zip(runs, described, strict=True):
+                if each[name] != described[0][name]:
+                    raise UsageError(
+                        f"{run}: another {name} than {runs[0]}; a mean over splits is "
+                        "of runs alike. Name one run folder."
+                    )
 
 
 def _test_split(train_split, data):
@@ -164,10 +172,26 @@ def _test_split(train_split, data):
     return split
 
 
-def _name(split, views, seed):
-    """Of the scores file; another seed's random clips have a file of their own."""
+def scores_path(run, split: str, protocol: str, seed: int) -> Path:
+    """Where the scores of a run go; another seed's clips have a file of their own."""
+    views = protocols.parse(protocol)
     name = f"scores-{split}-{views.name}"
-    return name if views == protocols.CENTER or not seed else f"{name}-seed{seed}"
+    if views != protocols.CENTER and seed:
+        name = f"{name}-seed{seed}"
+    return Path(run) / f"{name}.npz"
+
+
+def check_confusion(description: dict) -> None:
+    """Checks that a run's videos have one label each.
+
+    Raises:
+        UsageError: they have several.
+    """
+    if description["recipe"]["loss"] == "sigmoid":
+        raise UsageError(
+            "--confusion: a confusion matrix needs one label a video; this run was "
+            "trained with several."
+        )
 
 
 def _batches(data, split, views, size, seed, options):
@@ -197,7 +221,10 @@ def _forward(model):
 def _check_records(data, description):
     """Checks that the records are like those of training, as `predict` makes them."""
     made, trained = data.made_with, description["data"]["made_with"]
-    for name in ("size", "fps", "jpeg_quality"):
+    names = ["size", "fps", "jpeg_quality"]
+    if clip_settings.modality(description["arguments"]) == "flow":
+        names.append("flow")
+    for name in names:
         if made.get(name) != trained[name]:
             raise RecordError(
                 f"{data.path}: made with {name} {made.get(name)}, the run was trained "

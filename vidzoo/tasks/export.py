@@ -1,45 +1,123 @@
-"""`vidzoo export RUN OUT`: a trained run as a SavedModel."""
+"""`vidzoo export RUN OUT`: a trained run, of one stream or two, as a SavedModel."""
 
-import functools
+from collections.abc import Sequence
+from pathlib import Path
 
+from vidzoo import models
+from vidzoo.errors import UsageError
 from vidzoo.export import export_saved_model
-from vidzoo.tasks import run_folder
+from vidzoo.tasks import clip_settings, run_folder, two_stream
 from vidzoo_data import clips
 
+_IMAGES = {"rgb": ("jpegs",), "flow": ("flow_x", "flow_y")}
 
-def run(run, out) -> None:
+
+def run(
+    run,
+    out,
+    *,
+    weights: Sequence[float] | None = None,
+    normalize: str | None = None,
+) -> None:
     """Writes the model of a run folder as a SavedModel.
 
     Args:
-        run: a finished run folder.
+        run: a finished run folder, or that of a two-stream network.
         out: the folder to make.
+        weights: two-stream: of RGB and flow; 1 and 1.5 unless told.
+        normalize: two-stream: see `vidzoo.models.TwoStream`; `"l1"` unless told.
 
     Raises:
+        UsageError: `weights` or `normalize` are not such, or for a run of one stream.
         CheckpointError: `run` is no finished run.
         VidzooError: `out` exists already.
     """
-    model, description = run_folder.load_trained(run)
-    arguments, made_with = description["arguments"], description["data"]["made_with"]
+    if run_folder.is_two_stream(run):
+        model, described = _joined(Path(run), weights, normalize)
+    else:
+        if weights is not None or normalize is not None:
+            raise UsageError(
+                f"--weights and --normalize are for two-stream runs; {run} has one "
+                "stream. Leave them out."
+            )
+        model, description = run_folder.load_trained(run)
+        described = {"clip": description}
+    description = next(reversed(described.values()))  # flow's knows more
+    made_with = description["data"]["made_with"]
+    names = ["size", "fps", "jpeg_quality"]
+    if _needs_flow(described):
+        names.append("flow")
     how = {
         "vidzoo": description["vidzoo"],
         "model": description["model"],
-        "backbone": arguments["backbone"],
-        "num_segments": arguments["num_segments"],
-        "frame_size": arguments["frame_shape"][0],
-        "prepare": {name: made_with[name] for name in ("size", "fps", "jpeg_quality")},
+        "backbone": description["arguments"].get("backbone"),
+        "inputs": {name: _clip_of(each) for name, each in described.items()},
+        "prepare": {name: made_with[name] for name in names},
     }
-    size = made_with["size"]
-    clips_from_jpegs = functools.partial(
-        clips.jpeg_clips,
-        sampling=clips.Segments(how["num_segments"]),
-        crop=clips.CenterCrop(how["frame_size"]),
-        stored_size=size if isinstance(size, int) else tuple(size),
-    )
     export_saved_model(
         model,
         description["classes"],
         how,
         out,
-        clips_from_jpegs=clips_from_jpegs,
+        image_names=[
+            name
+            for each in how["inputs"].values()
+            for name in _IMAGES[each["modality"]]
+        ],
+        clips_from_images=_Clips(how),
         activation=description["recipe"]["loss"],
     )
+
+
+def _joined(run, weights, normalize):
+    """The two-stream model, and the description of each stream."""
+    streams = {name: run_folder.load_trained(run / name) for name in run_folder.STREAMS}
+    try:
+        model = models.TwoStream(
+            *(model for model, _ in streams.values()),
+            stream_weights=two_stream.STREAM_WEIGHTS if weights is None else weights,
+            normalize=normalize or two_stream.NORMALIZE,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return model, {name: description for name, (_, description) in streams.items()}
+
+
+def _needs_flow(described):
+    kinds = (clip_settings.modality(each["arguments"]) for each in described.values())
+    return "flow" in kinds
+
+
+def _clip_of(description):
+    """What `predict`, and the graph, must know of one input's clips."""
+    arguments = description["arguments"]
+    ((kind, length),) = clip_settings.modalities(arguments).items()
+    return {
+        "modality": kind,
+        "num_segments": arguments["num_segments"],
+        "snippet_length": length,
+        "frame_size": arguments["frame_shape"][0],
+    }
+
+
+class _Clips:
+    """From encoded images to the model's input, in TensorFlow."""
+
+    def __init__(self, how):
+        self._inputs = how["inputs"]
+        size = how["prepare"]["size"]
+        self._stored_size = size if isinstance(size, int) else tuple(size)
+
+    def __call__(self, *images):
+        images = list(images)
+        made = {}
+        for name, how in self._inputs.items():
+            taken = [images.pop(0) for _ in _IMAGES[how["modality"]]]
+            make = clips.jpeg_clips if how["modality"] == "rgb" else clips.flow_clips
+            made[name] = make(
+                *taken,
+                sampling=clips.Segments(how["num_segments"], how["snippet_length"]),
+                crop=clips.CenterCrop(how["frame_size"]),
+                stored_size=self._stored_size,
+            )
+        return made["clip"] if "clip" in made else made

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from vidzoo.errors import VideoError
+from vidzoo.errors import FlowError, VideoError
 from vidzoo.export import ACTIVATIONS, load_saved_model
 from vidzoo_data import clips
-from vidzoo_data.records import schema
+from vidzoo_data.flow import FlowSettings
+from vidzoo_data.records import schema, write
 from vidzoo_data.records.encode import encode_video
 
 
@@ -46,21 +47,37 @@ class Classifier:
         names = self._model.signatures["class_names"]()["class_names"]
         self.classes = [name.decode() for name in names.numpy()]
 
-    def clip(self, video) -> tf.Tensor:
-        """The clip of a video file, uint8 `(1, T, H, W, C)`.
+    def clips(self, video) -> dict[str, tf.Tensor]:
+        """The model's inputs of a video file, by name: uint8 `(1, T, H, W, C)`.
 
         Raises:
             VideoError: the video cannot be decoded.
+            FlowError: its flow, which the model needs, cannot be computed.
         """
+        record = self._record(video)
+        found = {}
+        for name, how in self._how["inputs"].items():
+            clip = clips.center_clip(
+                record,
+                sampling=clips.Segments(how["num_segments"], how["snippet_length"]),
+                crop=clips.CenterCrop(how["frame_size"]),
+                modalities={how["modality"]: how["snippet_length"]},
+            )
+            found[name] = clip[how["modality"]]
+        return found
+
+    def _record(self, video):
+        """The video as `prepare`, or `flow`, would store it."""
         prepare = self._how["prepare"]
-        size = prepare["size"]
+        size, flow = prepare["size"], prepare.get("flow")
         encoded = encode_video(
             Path(video),
             size=size if isinstance(size, int) else tuple(size),
             fps=prepare["fps"],
             quality=prepare["jpeg_quality"],
+            flow=flow and FlowSettings(**flow),
         )
-        record = schema.VideoRecord(
+        return schema.VideoRecord(
             video_id=str(video),
             labels=(0,),
             fps=encoded.fps,
@@ -68,20 +85,16 @@ class Classifier:
             width=encoded.width,
             source=str(video),
             jpegs=encoded.jpegs,
+            flow=write.flow_record(encoded.flow),
         )
-        return clips.center_clip(
-            record,
-            sampling=clips.Segments(self._how["num_segments"]),
-            crop=clips.CenterCrop(self._how["frame_size"]),
-        )["rgb"]
 
     def predict(self, video) -> Prediction:
         """Classifies one video file; a broken one gives a `Prediction` with `error`."""
         try:
-            clip = self.clip(video)
-        except VideoError as error:
+            found = self.clips(video)
+        except (VideoError, FlowError) as error:
             return Prediction(str(video), np.empty(0), np.empty(0), str(error))
-        logits = self._model.signatures["logits"](clip=clip)["logits"]
+        logits = self._model.signatures["logits"](**found)["logits"]
         scores = ACTIVATIONS[self._how["activation"]](logits)
         return Prediction(str(video), logits[0].numpy(), scores[0].numpy())
 

@@ -11,7 +11,8 @@ from vidzoo.errors import CheckpointError, UsageError
 from vidzoo.models import backbones
 from vidzoo.models.backbone import Backbone
 
-MODELS = {"tsn": models.TSN, "tdn": models.TDN}
+MODELS = {"tsn": models.TSN, "tdn": models.TDN, "cnn_m_2048": models.CNNM2048}
+STREAMS = ("rgb", "flow")  # the run folders in that of a two-stream network
 DESCRIPTION = "run.json"
 WEIGHTS = "weights.npz"
 _SMALLEST_FRAME = 32  # pixels: backbones halve the resolution five times
@@ -28,7 +29,8 @@ def build_model(network: str, arguments: dict, weights=None):
     if network not in MODELS:
         known = ", ".join(MODELS)
         raise UsageError(f"no model '{network}'. Choose one of: {known} (--model).")
-    backbone(arguments["backbone"])
+    if "backbone" in arguments:
+        backbone(arguments["backbone"])
     strange = set(arguments) - set(inspect.signature(MODELS[network]).parameters)
     if strange:
         raise UsageError(
@@ -45,6 +47,23 @@ def build_model(network: str, arguments: dict, weights=None):
         return MODELS[network](**arguments, weights=weights)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def has_backbone(network: str) -> bool:
+    """Whether a network of `MODELS` is built on a backbone."""
+    return "backbone" in inspect.signature(MODELS[network]).parameters
+
+
+def parts(network: str, arguments: dict) -> tuple[str, str]:
+    """Name and variant of a network's backbone, or of itself, as weights files have it.
+
+    Raises:
+        UsageError: the backbone is unknown.
+    """
+    if not has_backbone(network):
+        return network, arguments["modality"]
+    found = backbone(arguments["backbone"])
+    return found.name, found.variant
 
 
 def backbone(name: str) -> Backbone:
@@ -109,12 +128,14 @@ def claim_parent(out: Path, splits: Sequence[str], resume: bool) -> None:
         raise CheckpointError(f"{out}: is a file. Choose a folder for --out.")
     out.mkdir(parents=True, exist_ok=True)
     for split in splits:
-        check_free(out / split, resume)
+        for run in (split, *(f"{split}/{stream}" for stream in STREAMS)):
+            check_free(out / run, resume)
     others = [
         entry.name
         for entry in sorted(out.iterdir())
         if entry.name not in splits
         and not (entry / DESCRIPTION).is_file()  # of another split
+        and not is_two_stream(entry)
         and not entry.name.startswith(("scores-mean-", "."))
     ]
     if others:
@@ -124,23 +145,26 @@ def claim_parent(out: Path, splits: Sequence[str], resume: bool) -> None:
         )
 
 
-def is_single(folder) -> bool:
-    """Whether a folder is one run's, rather than one of several runs."""
-    return runs_in(Path(folder)) == [Path(folder)]
+def is_two_stream(folder) -> bool:
+    """Whether a folder is that of a two-stream network: one run folder per stream."""
+    return all((Path(folder) / name / DESCRIPTION).is_file() for name in STREAMS)
 
 
 def runs_in(folder: Path) -> list[Path]:
     """The run folders of a folder: itself, or one per split that it was trained on.
 
+    The folder of a two-stream network counts as one run.
+
     Raises:
         CheckpointError: there is none.
     """
-    if not (folder / DESCRIPTION).is_file():
-        inner = sorted(file.parent for file in folder.glob(f"*/{DESCRIPTION}"))
-        if inner:
-            return inner
-    read_description(folder)
-    return [folder]
+    if (folder / DESCRIPTION).is_file() or is_two_stream(folder):
+        return [folder]
+    inner = {file.parent for file in folder.glob(f"*/{DESCRIPTION}")}
+    inner |= {each for each in folder.glob("*/") if is_two_stream(each)}
+    if not inner:
+        read_description(folder)  # says that it is none
+    return sorted(inner)
 
 
 def read_finished(run) -> dict:

@@ -1,7 +1,7 @@
 """`vidzoo train RECORDS --model=… --out=RUN`: records to a trained run folder."""
 
 import contextlib
-import hashlib
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -14,14 +14,14 @@ from vidzoo import training
 from vidzoo.atomic import remove_leftovers
 from vidzoo.errors import CheckpointError, RecordError, UsageError
 from vidzoo.locking import LOCK, locked
-from vidzoo.models import backbones
+from vidzoo.models.modalities import CHANNELS as MODALITIES
 from vidzoo.progress import Progress
 from vidzoo.stopping import StopRequest
-from vidzoo.tasks import run_folder
+from vidzoo.tasks import clip_settings, run_folder
+from vidzoo.tasks.initial_weights import InitialWeights
 from vidzoo.tasks.open_records import open_records
 from vidzoo.training import devices
-from vidzoo.weights import fetch, open_weights, save_weights
-from vidzoo.weights.names import preset_for
+from vidzoo.weights import save_weights
 from vidzoo_data import clips
 
 _log = logging.getLogger("vidzoo")
@@ -46,6 +46,7 @@ def run(
     out,
     *,
     model: str,
+    modality: str = "rgb",
     backbone: str = "resnet50",
     recipe: str | training.Recipe | None = None,
     changes: dict | None = None,
@@ -53,6 +54,7 @@ def run(
     frame_size: int = 224,
     model_options: dict | None = None,
     weights=None,
+    image_weights=None,
     split: str = "train",
     seed: int = 0,
     num_devices: int | None = None,
@@ -71,8 +73,9 @@ def run(
         out: the run folder; it gets `run.json`, `log.jsonl`, `tensorboard/`,
             `checkpoints/` and, at the end, `weights.npz`. With several splits it gets a
             run folder for each, by its name.
-        model: `"tsn"` or `"tdn"`.
-        backbone: a backbone's name.
+        model: a key of `run_folder.MODELS`.
+        modality: what the network sees: `"rgb"`, `"flow"` or `"flow_image"`.
+        backbone: a backbone's name; of no interest to a network without one.
         recipe: a key of `vidzoo.training.RECIPES`, or a recipe; `"finetune"` by default
             with initial weights, else `"scratch"`.
         changes: values that replace the recipe's, e.g. `{"epochs": 4}`.
@@ -80,7 +83,9 @@ def run(
         frame_size: height and width of a clip's frames, in pixels.
         model_options: further arguments of the builder, e.g. `difference_layers`.
         weights: path of initial weights; or, of the backbone, a preset's name or
-            `"imagenet"`.
+            `"imagenet"`. Those for RGB start a network on flow too.
+        image_weights: of a TDN: run folder of a trained TSN, or path of its weights,
+            for the image subnetwork; `weights` are then for the difference subnetwork.
         split: which videos to train on; several names with commas between them.
         seed: of everything random.
         num_devices: how many GPUs (or CPU devices) share each batch; all by default.
@@ -96,7 +101,7 @@ def run(
         WeightsError: the initial weights do not fit, or cannot be fetched.
         CheckpointError: `out` holds another run, or one that must be resumed.
     """
-    name, chosen = _recipe(model, recipe, changes, weights)
+    name, chosen = _recipe(model, modality, recipe, changes, weights)
     strategy = devices.strategy(num_devices)
     devices.check_batch_size(chosen.batch_size, strategy)
     if jit_compile and strategy.num_replicas_in_sync > 1:
@@ -112,22 +117,26 @@ def run(
             "A classifier needs videos of two classes or more."
         )
     _warn(name, weights, frame_size, data.made_with["size"])
-    given, weights = _initial_weights(weights, backbone, accept_license)
+    arguments = {
+        "num_classes": len(data.classes),
+        "num_segments": chosen.num_segments if num_segments is None else num_segments,
+        "modality": modality,
+        "frame_shape": (
+            *(frame_size, frame_size),
+            clip_settings.channels(modality, chosen.snippet_length),
+        ),
+        "dropout": chosen.dropout,
+    }
+    if run_folder.has_backbone(model):
+        arguments["backbone"] = backbone
+    initial = InitialWeights(model, arguments, accept_license)
+    initial.find(weights, image_weights)
     description = {
         "vidzoo": vidzoo.__version__,
         "model": model,
-        "arguments": {
-            "num_classes": len(data.classes),
-            "num_segments": (
-                chosen.num_segments if num_segments is None else num_segments
-            ),
-            "backbone": backbone,
-            "frame_shape": (frame_size, frame_size, 3),
-            "dropout": chosen.dropout,
-        }
-        | (model_options or {}),
+        "arguments": arguments | (model_options or {}),
         "classes": list(data.classes),
-        "initial_weights_sha256": _fingerprint(weights),
+        "initial_weights_sha256": initial.fingerprint(),
         "recipe": {"name": name} | chosen.as_dict(),
         "seed": seed,
         "precision": "mixed_bfloat16" if mixed_precision else "float32",
@@ -138,7 +147,7 @@ def run(
             "plan": data.plan,
             "made_with": dict(data.made_with),
         },
-        "inputs": {"records": str(records), "weights": given},
+        "inputs": {"records": str(records)} | initial.given,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
     out = Path(out)
@@ -150,7 +159,7 @@ def run(
             data,
             chosen,
             description | {"split": each},
-            weights=weights,
+            initial=initial,
             workers=workers,
             strategy=strategy,
             resume=resume,
@@ -158,13 +167,13 @@ def run(
 
 
 def _train(
-    folder, data, recipe, description, *, weights, workers, strategy, resume
+    folder, data, recipe, description, *, initial, workers, strategy, resume
 ) -> None:
     """Trains on one split, from the initial weights to the run's own."""
     keras.utils.set_random_seed(description["seed"])
     with _precision(description["precision"]), strategy.scope():
         network = run_folder.build_model(
-            description["model"], description["arguments"], weights
+            description["model"], description["arguments"], initial.weights()
         )
     batches_from = _batches_from(data, description, recipe, workers)
     batches_from(0, 0)  # checks the videos before a folder is made
@@ -189,6 +198,7 @@ def _train(
                 recipe,
                 num_videos=num_videos,
                 run_folder=folder,
+                modality=clip_settings.modality(description["arguments"]),
                 strategy=strategy,
                 resume=resume,
                 jit_compile=description["jit_compile"],
@@ -203,41 +213,50 @@ def _train(
 
 
 def _save_weights(network, folder, description):
-    backbone = backbones.get(description["arguments"]["backbone"])
+    name, variant = run_folder.parts(description["model"], description["arguments"])
     file = folder / run_folder.WEIGHTS
     save_weights(
         file,
         network,
         network=description["model"],
-        backbone=backbone.name,
-        variant=backbone.variant,
+        backbone=name,
+        variant=variant,
     )
     _log.info("wrote %s", file)
 
 
-def _recipe(model, recipe, changes, weights):
+def _recipe(model, modality, recipe, changes, weights):
     """The recipe and its name."""
     if model not in run_folder.MODELS:
         known = ", ".join(run_folder.MODELS)
         raise UsageError(f"no model '{model}'. Choose one of: {known} (--model).")
+    if modality not in MODALITIES:
+        known = ", ".join((*MODALITIES, "two-stream"))
+        raise UsageError(f"no modality '{modality}'. Choose one of: {known}.")
     recipe = recipe or ("finetune" if weights else "scratch")
     name = recipe if isinstance(recipe, str) else "own"
     if isinstance(recipe, str):
-        if recipe not in training.RECIPES:
-            known = ", ".join(training.RECIPES)
-            raise UsageError(
-                f"no recipe '{recipe}'. Choose one of: {known} (--recipe)."
-            )
-        recipe = training.RECIPES[recipe][model]["rgb"]
-    if recipe.snippet_length != 1:
-        raise UsageError(
-            f"the recipe has snippets of {recipe.snippet_length} images; frames are "
-            "trained on one at a time. Give `snippet_length=1`."
-        )
+        recipe = _named_recipe(recipe, model, modality)
     try:
         return name, recipe.replacing(**changes or {})
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _named_recipe(name, model, modality):
+    if name not in training.RECIPES:
+        known = ", ".join(training.RECIPES)
+        raise UsageError(f"no recipe '{name}'. Choose one of: {known} (--recipe).")
+    if model not in training.RECIPES[name]:
+        known = [n for n, recipes in training.RECIPES.items() if model in recipes]
+        raise UsageError(
+            f"no recipe '{name}' for {model}. Choose one of: {', '.join(known)} "
+            "(--recipe)."
+        )
+    recipes = training.RECIPES[name][model]
+    if modality == "flow_image":  # one field a snippet
+        return dataclasses.replace(recipes["flow"], snippet_length=1)
+    return recipes[modality]
 
 
 def _check_splits(data, splits, recipe):
@@ -287,7 +306,8 @@ def _batches_from(data, description, recipe, workers):
         batches = clips.training_batches(
             data,
             description["split"],
-            sampling=clips.Segments(arguments["num_segments"]),
+            sampling=clip_settings.sampling(arguments),
+            modalities=clip_settings.modalities(arguments),
             crop=_crop(recipe, frame_size),
             color=clips.ColorJitter() if recipe.color_jitter else None,
             multi_label=recipe.loss == "sigmoid",
@@ -368,24 +388,3 @@ def _compare(out, there, ours):
                 there.get(name),
                 ours[name],
             )
-
-
-def _initial_weights(weights, backbone, accept_license):
-    """What the run was given, by name, and the file that holds it; both may be None."""
-    if weights is None:
-        return None, None
-    parts = run_folder.backbone(backbone)
-    preset = preset_for(weights, parts.name, parts.variant)
-    if preset is None:
-        return str(weights), Path(weights)
-    return preset.name, fetch(preset, accept_license=accept_license)
-
-
-def _fingerprint(weights):
-    """SHA-256 of the initial weights' file; None without any."""
-    if weights is None:
-        return None
-    if not Path(weights).is_file():
-        open_weights(weights)  # says what is wrong with it
-    with open(weights, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

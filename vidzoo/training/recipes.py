@@ -401,16 +401,54 @@ _SCRATCH_EACH = {
 # Clips of 8 frames have 7 flow fields, and one field tells all motions apart.
 _MOTION_SHAPES_EACH = {"rgb": _MOTION_SHAPES, "flow": _MOTION_SHAPES}
 
+# Two-stream ConvNets (Simonyan & Zisserman 2014, section 3.3): one snippet a video, of
+# one frame or of ten fields. The weight decay, which it does not state, is TSN's.
+_TWO_STREAM = Recipe(
+    phases=(
+        Phase(
+            epochs=None,
+            learning_rate=0.01,
+            steps=80_000,
+            schedule="step",
+            decay_steps=(50_000, 70_000),
+            weight_decay=5e-4,
+        ),
+    ),
+    batch_size=256,
+    num_segments=1,
+    dropout=0.9,
+    crop="random",
+)
+_TWO_STREAM_FIELDS = 10
+
+
+def _of_one_snippet(rgb):
+    """A recipe for CNN-M-2048 by modality, of TSN's on RGB."""
+    rgb = replace(rgb, num_segments=1)
+    return {"rgb": rgb, "flow": replace(rgb, snippet_length=_TWO_STREAM_FIELDS)}
+
+
 # name -> network -> modality -> recipe
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Recipe]]] = {
     "finetune": {
         "tsn": {"rgb": _FINETUNE_TSN, "flow": _finetune_flow(_FINETUNE_TSN)},
         "tdn": {"rgb": _FINETUNE_TDN, "flow": _finetune_flow(_FINETUNE_TDN)},
+        "cnn_m_2048": _of_one_snippet(_FINETUNE_TSN),
     },
-    "scratch": {"tsn": _SCRATCH_EACH, "tdn": _SCRATCH_EACH},
+    "scratch": {
+        "tsn": _SCRATCH_EACH,
+        "tdn": _SCRATCH_EACH,
+        "cnn_m_2048": _of_one_snippet(_SCRATCH),
+    },
     "motion-shapes": {"tsn": _MOTION_SHAPES_EACH, "tdn": _MOTION_SHAPES_EACH},
     "hmdb51": _HMDB51,
     "act": _UCF101,
     "ucf101": _UCF101,
     "fcvid": _FCVID,
+    "two-stream": {
+        "cnn_m_2048": {
+            "rgb": replace(_TWO_STREAM, color_jitter=True),
+            "flow": replace(_TWO_STREAM, snippet_length=_TWO_STREAM_FIELDS),
+        }
+    },
 }

@@ -36,6 +36,7 @@ def train(
     *,
     num_videos: int,
     run_folder: Path,
+    modality: str = "rgb",
     strategy: tf.distribute.Strategy | None = None,
     resume: bool = False,
     jit_compile: bool = False,
@@ -52,11 +53,12 @@ def train(
     Args:
         model: a classifier as `vidzoo.models` builds them, built within
             `strategy.scope()`.
-        batches_from: `(first_step, num_steps)` to batches, dictionaries with `rgb`
-            `(N, T, H, W, C)` and `label`, int `(N,)` or multi-hot `(N, K)`.
+        batches_from: `(first_step, num_steps)` to batches, dictionaries with the
+            modality, `(N, T, H, W, C)`, and `label`, int `(N,)` or multi-hot `(N, K)`.
         recipe: what to do.
         num_videos: in the training split.
         run_folder: where the log and the checkpoints go.
+        modality: what the model sees, a key of each batch.
         strategy: the devices that share each batch; one of them by default.
         resume: go on from the run folder's newest checkpoint, if there is one.
         jit_compile: compile the step with XLA; on one device only.
@@ -81,7 +83,9 @@ def train(
             "Give the recipe of the first run."
         )
     _keep_lines(run_folder / LOG, done)
-    batches = iter(batches_from(done, num_steps))
+    batches = (
+        (batch[modality], batch["label"]) for batch in batches_from(done, num_steps)
+    )
     start = 0
     try:
         for number, phase in enumerate(recipe.phases, 1):
@@ -214,8 +218,7 @@ def _run_phase(run, batches, progress, run_folder, on_step, should_stop):
             started = time.monotonic() - progress.seconds
             unread = []
             while True:
-                batch = next(batches)
-                unread.append(run.step(batch["rgb"], batch["label"]))
+                unread.append(run.step(*next(batches)))
                 progress.step += 1
                 stops = should_stop()
                 at_end = progress.is_epoch_end

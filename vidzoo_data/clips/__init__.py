@@ -15,7 +15,7 @@ from vidzoo_data.clips.pipeline import (
     training_batches,
 )
 from vidzoo_data.clips.sample import Segments, Whole, Window
-from vidzoo_data.clips.serving import jpeg_clips
+from vidzoo_data.clips.serving import flow_clips, jpeg_clips
 from vidzoo_data.clips.views import view_batches
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "center_batches",
     "center_clip",
     "checked",
+    "flow_clips",
     "jpeg_clips",
     "training_batches",
     "view_batches",

@@ -1,8 +1,9 @@
-"""Clips of videos whose JPEGs arrive with a request, inside an exported model."""
+"""Clips of videos whose images arrive with a request, inside an exported model."""
 
 import tensorflow as tf
 
 from vidzoo_data.clips.decode import decode, mirror, resize, stack_snippets
+from vidzoo_data.clips.modalities import FLOW, decoded, fitted, mirrored
 from vidzoo_data.clips.sample import to_float64
 
 
@@ -63,11 +64,71 @@ def jpeg_clips(
     )
 
 
-def _checked_counts(jpegs):
-    """Frames in each row, int32 `(N,)`."""
-    present = tf.strings.length(jpegs) > 0
+def flow_clips(
+    x: tf.Tensor,
+    y: tf.Tensor,
+    *,
+    sampling,
+    crop,
+    stored_size: int | tuple[int, int],
+) -> tf.Tensor:
+    """The clips that `center_batches` gives of videos whose records hold this flow.
+
+    Made of TensorFlow's operations alone, as `jpeg_clips`.
+
+    Args:
+        x: string `(N, F)`: a row is the horizontal components of one video's fields,
+            grey 8-bit PNGs or JPEGs, shorter rows padded with empty strings at their
+            end.
+        y: likewise, of the vertical components.
+        sampling: which fields make a clip; without a rate.
+        crop: which window of them.
+        stored_size: of the frames that the flow is between: the short side, or
+            `(height, width)`. Flow is not resized: its values would no longer fit.
+
+    Returns:
+        uint8 `(N, T, H, W, 2k)`.
+
+    Raises:
+        ValueError: T would differ between videos, or `sampling` needs a rate.
+        tf.errors.InvalidArgumentError: a row has no field, or another number of x than
+            of y, or an empty string before its last field; or an image is no PNG or
+            JPEG, or of another size.
+    """
+    if sampling.num_snippets is None or sampling.needs_rate:
+        raise ValueError(f"{sampling} cannot sample flow here; give `Segments`.")
+    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    counts = _checked_counts(x)
+    differing = counts != _checked_counts(y)
+    check = _no_row(differing, "Give as many images of x as of y. Not so in rows:")
+    with tf.control_dependencies([check]):
+        counts = tf.identity(counts)
+
+    def clip(row):
+        x, y, count = row
+        numbers = tf.reshape(sampling.centered(count), [-1])
+        images = tf.stack([tf.gather(x, numbers), tf.gather(y, numbers)])
+        shape = tf.shape(tf.io.decode_png(images[0, 0], channels=1))[:2]
+        stored = _stored_shape(shape, stored_size)
+        message = f"Give flow between frames of the stored size, {stored_size}. Found:"
+        check = tf.debugging.Assert(tf.reduce_all(shape == stored), [message, shape])
+        with tf.control_dependencies([check]):
+            window, flip = crop.window(shape[0], shape[1], tf.zeros([2], tf.int64))
+        shown = fitted(FLOW, decoded(FLOW, images, window, None), crop.size)
+        shown = tf.cond(flip, lambda: mirrored(FLOW, shown), lambda: shown)
+        return stack_snippets(shown, sampling.snippet_length)
+
+    channels = 2 * sampling.snippet_length
+    shape = [sampling.num_snippets, crop.size, crop.size, channels]
+    signature = tf.TensorSpec(shape, tf.uint8)
+    return tf.map_fn(clip, (x, y, counts), fn_output_signature=signature)
+
+
+def _checked_counts(images):
+    """Images in each row, int32 `(N,)`."""
+    present = tf.strings.length(images) > 0
     counts = tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
-    gaps = tf.reduce_any(present != tf.sequence_mask(counts, tf.shape(jpegs)[1]), 1)
+    gaps = tf.reduce_any(present != tf.sequence_mask(counts, tf.shape(images)[1]), 1)
     checks = [
         _no_row(counts == 0, "Give every row of `jpegs` one frame or more. Without:"),
         _no_row(gaps, "Pad `jpegs` at the end of a row only. Padded before it, rows:"),

@@ -23,7 +23,7 @@ import tensorflow as tf
 from vidzoo.errors import RecordError
 from vidzoo_data import atomic, parallel
 from vidzoo_data.flow import compute
-from vidzoo_data.flow.stored import FlowSettings
+from vidzoo_data.flow.stored import FlowSettings, StoredFlow
 from vidzoo_data.records import encode, folder, schema
 from vidzoo_data.records.read import Records
 from vidzoo_data.sources.source import Source, Video
@@ -541,11 +541,12 @@ def _record(video, classes, encoded):
         width=encoded.width,
         source=video.video_id,
         jpegs=encoded.jpegs,
-        flow=_flow_record(encoded.flow),
+        flow=flow_record(encoded.flow),
     )
 
 
-def _flow_record(flow):
+def flow_record(flow: StoredFlow | None) -> schema.Flow | None:
+    """Computed flow as a record holds it."""
     if flow is None:
         return None
     settings = flow.settings

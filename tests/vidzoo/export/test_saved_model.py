@@ -62,7 +62,13 @@ def first_two_frames(jpegs):
 
 def export(model, classes, how, out, **options):
     export_saved_model(
-        model, classes, how, out, clips_from_jpegs=first_two_frames, **options
+        model,
+        classes,
+        how,
+        out,
+        image_names=["jpegs"],
+        clips_from_images=first_two_frames,
+        **options,
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.records import coordinate_frames, record, write_records
-from vidzoo import training
 from vidzoo.errors import CheckpointError, RecordError, UsageError, WeightsError
 from vidzoo.models import backbones, image_classifier
 from vidzoo.tasks import evaluate, train
@@ -182,11 +181,4 @@ def test_several_labels_are_refused_before_a_folder_is_made(tmp_path):
     write_records(tmp_path / "records", videos)
     with pytest.raises(RecordError, match="b.avi has 2 labels, .* --loss=sigmoid"):
         train.run(tmp_path / "records", tmp_path / "run", model="tsn", **TINY)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_recipe_of_flow_is_refused_for_frames(records, tmp_path):
-    recipe = training.RECIPES["hmdb51"]["tsn"]["flow"]
-    with pytest.raises(UsageError, match="snippets of 5 images; .*`snippet_length=1`"):
-        train.run(records, tmp_path / "run", model="tsn", recipe=recipe, **TINY)
     assert not (tmp_path / "run").exists()

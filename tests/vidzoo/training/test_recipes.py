@@ -98,14 +98,30 @@ EVERY_RECIPE = [
 
 
 def recipes_of(name):
-    """A name's recipes for both networks and both modalities."""
-    return [recipe for recipes in RECIPES[name].values() for recipe in recipes.values()]
+    """A name's recipes for TSN and TDN and both modalities."""
+    return [RECIPES[name][n][m] for n in ("tsn", "tdn") for m in ("rgb", "flow")]
 
 
-def test_every_name_has_both_networks_and_both_modalities():
-    assert len(EVERY_RECIPE) == 7 * 2 * 2
-    assert {network for _, network, _ in EVERY_RECIPE} == {"tsn", "tdn"}
-    assert {modality for *_, modality in EVERY_RECIPE} == {"rgb", "flow"}
+def test_every_name_has_its_networks_and_both_modalities():
+    assert len(RECIPES) == 8
+    of_one_snippet = {"finetune", "scratch", "two-stream"}
+    for name, networks in RECIPES.items():
+        expected = {"tsn", "tdn"} if name != "two-stream" else set()
+        expected |= {"cnn_m_2048"} if name in of_one_snippet else set()
+        assert networks.keys() == expected
+        for recipes in networks.values():
+            assert recipes.keys() == {"rgb", "flow"}
+
+
+def test_two_stream_recipes_are_the_papers():
+    """Simonyan & Zisserman 2014, sections 3 and 3.3."""
+    for modality, num_images in (("rgb", 1), ("flow", 10)):
+        recipe = RECIPES["two-stream"]["cnn_m_2048"][modality]
+        (phase,) = recipe.phases
+        assert (recipe.batch_size, recipe.dropout) == (256, 0.9)
+        assert (recipe.num_segments, recipe.snippet_length) == (1, num_images)
+        assert (phase.momentum, phase.learning_rate) == (0.9, 0.01)
+        assert (phase.decay_steps, phase.steps) == ((50_000, 70_000), 80_000)
 
 
 @pytest.mark.parametrize("name, network, modality", EVERY_RECIPE)

@@ -1,0 +1,87 @@
+"""Where a training starts: weights files, presets, and a TDN's trained TSN."""
+
+import hashlib
+from pathlib import Path
+
+from vidzoo.errors import UsageError
+from vidzoo.tasks import clip_settings, run_folder
+from vidzoo.weights import fetch, initialize, open_weights
+from vidzoo.weights.names import preset_for
+
+
+class InitialWeights:
+    """The files that training starts from, found before anything is built.
+
+    Args:
+        model: a key of `run_folder.MODELS`.
+        arguments: of its builder.
+        accept_license: accept a preset's licence that forbids commercial use.
+
+    Attributes:
+        given: what the user named, for the run's description.
+    """
+
+    def __init__(self, model: str, arguments: dict, accept_license: bool):
+        self._model, self._arguments = model, arguments
+        self._accept_license = accept_license
+        self.given = {"weights": None}
+        self._file = self._image_file = None
+
+    def find(self, weights, image_weights) -> None:
+        """Fetches a preset; checks that what was named can be used.
+
+        Args:
+            weights: as `vidzoo.tasks.train.run` has them.
+            image_weights: likewise.
+
+        Raises:
+            UsageError: `image_weights` are not for this network, or lack the others.
+            WeightsError: there is no such file, or it cannot be fetched.
+        """
+        if weights is not None:
+            network, variant = run_folder.parts(self._model, self._arguments)
+            preset = preset_for(weights, network, variant)
+            self.given["weights"] = str(weights) if preset is None else preset.name
+            self._file = Path(weights)
+            if preset is not None:
+                self._file = fetch(preset, accept_license=self._accept_license)
+        if image_weights is not None:
+            if self._model != "tdn" or weights is None:
+                raise UsageError(
+                    "--image_weights: is for --model=tdn, with --weights for its "
+                    "difference subnetwork."
+                )
+            self.given["image_weights"] = str(image_weights)
+            self._image_file = self._in_run(Path(image_weights))
+
+    def _in_run(self, path):
+        """The weights in a run folder; of a two-stream network's, in this stream's."""
+        if not path.is_dir():
+            return path
+        if run_folder.is_two_stream(path):
+            path /= clip_settings.modality(self._arguments)
+        run_folder.read_finished(path)
+        return path / run_folder.WEIGHTS
+
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the file, of both if there are two; None without any."""
+        found = [_fingerprint(f) for f in (self._file, self._image_file) if f]
+        return " ".join(found) or None
+
+    def weights(self):
+        """What the builder takes."""
+        if self._image_file is None:
+            return self._file
+        arguments = self._arguments
+        image, difference = map(open_weights, (self._image_file, self._file))
+        difference = initialize.for_modality(
+            difference, arguments["modality"], arguments["frame_shape"][-1]
+        )
+        return initialize.tdn_from_subnetworks(image, difference)
+
+
+def _fingerprint(file):
+    if not Path(file).is_file():
+        open_weights(file)  # says what is wrong with it
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
