@@ -1,0 +1,325 @@
+"""Flow and two-stream networks, from video files to served answers."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.vidzoo_data.test_stored_flow import write_video
+from vidzoo import cli
+from vidzoo.errors import CheckpointError, RecordError, UsageError
+from vidzoo.evaluation import Scores, fuse
+from vidzoo.tasks import evaluate, export, flow, predict, run_folder, train, two_stream
+from vidzoo.weights import open_weights
+from vidzoo_data.records.read import Records
+
+TINY = {"backbone": "tiny", "frame_size": 32, "recipe": "scratch"}
+SHORT = {"changes": {"epochs": 1, "batch_size": 4}}
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Textures that move right or left, listed with three overlapping splits."""
+    root = tmp_path_factory.mktemp("videos")
+    rows = ["path,label,split"]
+    for i in range(8):
+        label = ("right", "left")[i % 2]
+        shift = 2 if label == "right" else -2
+        write_video(root / f"{label}/{i}.avi", num_frames=12, shift=shift, seed=i)
+        for split in ("1", "2"):
+            kind = "test" if i // 2 == int(split) else "train"
+            rows.append(f"{label}/{i}.avi,{label},{kind}{split}")
+    (root / "videos.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def records(videos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("records") / "out"
+    listed = str(videos / "videos.csv")
+    options = ["--layout=csv", "--size=48", "--method=dis", "--workers=1"]
+    assert command("flow", listed, str(out), *options) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def run(records, tmp_path_factory):
+    """A two-stream TSN of split 1."""
+    out = tmp_path_factory.mktemp("run") / "tsn"
+    two_stream.train(records, out, model="tsn", split="train1", **TINY, **SHORT)
+    return out
+
+
+def command(*arguments):
+    """The exit code of a command line."""
+    return cli._run(cli._parse(["vidzoo", *arguments]))
+
+
+# One command trains, evaluates, exports and predicts
+
+
+def test_streams_are_trained_apart(run, records):
+    rgb, of_flow = (run_folder.read_finished(run / name) for name in ("rgb", "flow"))
+    assert rgb["arguments"]["frame_shape"] == [32, 32, 3]
+    assert of_flow["arguments"]["frame_shape"] == [32, 32, 10]
+    assert of_flow["recipe"]["snippet_length"] == 5
+    assert of_flow["data"]["made_with"]["flow"]["method"] == "dis"
+    kernel = open_weights(run / "flow" / "weights.npz").arrays["image_conv1/kernel"]
+    assert kernel.shape[2] == 10
+
+
+def test_evaluate_fuses_the_streams(run, records, capsys):
+    assert command("evaluate", str(run), str(records), "--json") == 0
+    measured = json.loads(capsys.readouterr().out)
+    streams = [
+        Scores.load(run / name / "scores-test1-center.npz") for name in ("rgb", "flow")
+    ]
+    expected = fuse(streams, [1, 1.5], "l1", names=["rgb", "flow"])
+    fused = Scores.load(run / "scores-test1-center.npz")
+    np.testing.assert_array_equal(fused.logits, expected.logits)
+    by_hand = sum(
+        weight * scores.logits / np.abs(scores.logits).sum(1, keepdims=True)
+        for weight, scores in zip((1, 1.5), streams, strict=True)
+    )
+    by_hand /= np.abs(by_hand).max() / np.abs(fused.logits).max()
+    np.testing.assert_allclose(fused.logits, by_hand, atol=1e-6)
+    assert measured["num_videos"] == 2 and measured["split"] == "test1"
+    assert {"top1", "rgb_top1", "flow_top1", "gain_low"} <= measured.keys()
+    assert json.loads((run / "scores-test1-center.json").read_text()) == measured
+    assert command("evaluate", str(run), str(records)) == 0
+    assert "flow alone" in capsys.readouterr().out
+
+
+def test_other_weights_make_another_fusion(run, records):
+    options = {"normalize": "softmax", "weights": [1.0, 0.0]}
+    fused, measured = two_stream.evaluate(run, records, protocol="2x2", **options)
+    alone = Scores.load(run / "rgb" / "scores-test1-2x2.npz")
+    np.testing.assert_array_equal(fused.logits.argmax(1), alone.logits.argmax(1))
+    assert measured["num_views"] == 4
+    assert measured["fusion"]["weights"] == {"rgb": 1.0, "flow": 0.0}
+
+
+def test_the_served_answer_is_the_measured_one(run, records, videos, tmp_path):
+    export.run(run, tmp_path / "model")
+    fused, _ = two_stream.evaluate(run, records)
+    classifier = predict.Classifier(tmp_path / "model")
+    for video_id, logits in zip(fused.video_ids, fused.logits, strict=True):
+        prediction = classifier.predict(videos / video_id)
+        assert prediction.error is None
+        ours = prediction.logits / np.abs(prediction.logits).sum()
+        np.testing.assert_allclose(ours, logits / np.abs(logits).sum(), atol=1e-5)
+    opened = Records(records)
+    entry = opened.videos[str(fused.video_ids[0])]
+    x, y = opened.read_flow(entry, range(entry.num_flow))
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    answer = model.signatures["classify_jpegs"](
+        jpegs=tf.constant([opened.read_frames(entry, range(entry.num_frames))]),
+        flow_x=tf.constant([x]),
+        flow_y=tf.constant([y]),
+    )
+    scores = classifier.predict(videos / entry.video_id).scores
+    np.testing.assert_allclose(answer["scores"][0], scores, atol=1e-6)
+
+
+def test_a_network_on_flow_alone_is_served_too(run, records, videos, tmp_path):
+    export.run(run / "flow", tmp_path / "model")
+    scores, _ = evaluate.run(run / "flow", records)
+    classifier = predict.Classifier(tmp_path / "model")
+    found = classifier.predict(videos / str(scores.video_ids[0])).logits
+    np.testing.assert_allclose(found, scores.logits[0], atol=1e-5)
+    entry = Records(records).videos[str(scores.video_ids[0])]
+    x, y = Records(records).read_flow(entry, range(entry.num_flow))
+    classify = tf.saved_model.load(str(tmp_path / "model")).signatures["classify_jpegs"]
+    rows = [[*x, b""], [*x[:3], *[b""] * (len(x) - 2)]]
+    ys = [[*y, b""], [*y[:3], *[b""] * (len(y) - 2)]]
+    both = classify(flow_x=tf.constant(rows), flow_y=tf.constant(ys))["scores"]
+    alone = classify(flow_x=tf.constant([x[:3]]), flow_y=tf.constant([y[:3]]))["scores"]
+    np.testing.assert_allclose(both[1], alone[0], atol=1e-6)
+    for wrong, message in (
+        ({"flow_y": tf.constant([y[:2] + [b""]])}, "as many images of x as of y"),
+        ({"flow_x": tf.constant([[x[0][:40]] * 3])}, "PNG|png|decode|Invalid"),
+    ):
+        given = {"flow_x": tf.constant([x[:3]]), "flow_y": tf.constant([y[:3]])} | wrong
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            classify(**given)
+
+
+def test_a_video_that_cannot_be_read_is_an_answer(run, tmp_path):
+    export.run(run / "flow", tmp_path / "model")
+    (tmp_path / "broken.avi").write_bytes(b"")
+    answer = predict.Classifier(tmp_path / "model").predict(tmp_path / "broken.avi")
+    assert "broken.avi: the file is empty" in answer.error
+
+
+def test_splits_in_one_command(records, tmp_path, capsys):
+    out = tmp_path / "runs"
+    arguments = [
+        *("train", str(records), f"--out={out}", "--model=tsn", "--backbone=tiny"),
+        *("--modality=two-stream", "--split=train1,train2", "--frame_size=32"),
+        *("--recipe=scratch", "--epochs=1", "--batch_size=4"),
+    ]
+    assert command(*arguments) == 0
+    assert command(*arguments, "--resume") == 0  # all is there
+    assert command("evaluate", str(out), str(records), "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    top1 = [result["splits"][name]["top1"] for name in ("test1", "test2")]
+    assert result["mean"]["top1"] == pytest.approx(np.mean(top1))
+    assert {"rgb_top1", "flow_top1"} <= result["mean"].keys()
+
+
+# A TDN on flow starts from a TSN on flow (section 5.3.4)
+
+
+def test_a_tdn_takes_its_image_subnetwork_from_a_trained_tsn(run, records, tmp_path):
+    start = tmp_path / "start.npz"
+    train.run(
+        records, tmp_path / "rgb", model="tsn", split="train1", seed=7, **TINY, **SHORT
+    )
+    (tmp_path / "rgb" / "weights.npz").rename(start)
+    out = tmp_path / "tdn"
+    two_stream.train(
+        records,
+        out,
+        model="tdn",
+        split="train1",
+        weights=start,
+        image_weights=run,
+        backbone="tiny",
+        frame_size=32,
+        recipe="ucf101",
+        changes={"steps": [1, 1], "batch_size": 2, "learning_rate": [1e-9, 1e-9]},
+    )
+    for stream in ("rgb", "flow"):
+        ours = open_weights(out / stream / "weights.npz").arrays
+        theirs = open_weights(run / stream / "weights.npz").arrays
+        found = ours["image_conv1/kernel"]
+        np.testing.assert_allclose(found, theirs["image_conv1/kernel"], atol=1e-5)
+    rgb = open_weights(start).arrays["image_conv1/kernel"]
+    expected = np.repeat(rgb.mean(2, keepdims=True), 10, axis=2)
+    difference = ours["difference_conv1/kernel"]
+    np.testing.assert_allclose(difference, expected, atol=1e-5)
+    described = run_folder.read_finished(out / "flow")
+    assert described["recipe"]["phases"][0]["frozen"] == ["image", "image_head"]
+    assert described["inputs"]["image_weights"] == str(run)
+
+
+def test_image_weights_are_for_a_tdn_with_weights(run, records, tmp_path):
+    with pytest.raises(UsageError, match="--image_weights: is for --model=tdn, with"):
+        train.run(
+            records,
+            tmp_path / "out",
+            model="tsn",
+            split="train1",
+            image_weights=run,
+            **TINY,
+        )
+
+
+# Flow images (section 3.3.4) and Simonyan & Zisserman's networks
+
+
+def test_flow_images(records, tmp_path):
+    out = tmp_path / "out"
+    options = {"model": "tsn", "modality": "flow_image", "split": "train1"}
+    train.run(records, out, **options, **TINY, **SHORT)
+    assert run_folder.read_finished(out)["arguments"]["frame_shape"] == [32, 32, 2]
+    scores, _ = evaluate.run(out, records)
+    assert np.isfinite(scores.logits).all()
+
+
+def test_cnn_m_2048_trains(records, tmp_path):
+    out = tmp_path / "out"
+    train.run(
+        records,
+        out,
+        model="cnn_m_2048",
+        modality="flow",
+        frame_size=41,
+        split="train1",
+        recipe="two-stream",
+        changes={"steps": 1, "batch_size": 2},
+    )
+    described = run_folder.read_finished(out)
+    assert "backbone" not in described["arguments"]
+    assert described["arguments"]["frame_shape"] == [41, 41, 20]
+    scores, _ = evaluate.run(out, records)
+    assert scores.logits.shape == (2, 2)
+    export.run(out, tmp_path / "model")
+    assert (tmp_path / "model" / "saved_model.pb").is_file()
+
+
+# What is refused
+
+
+def test_records_without_flow(videos, tmp_path):
+    from vidzoo.tasks import prepare
+
+    listed, out = videos / "videos.csv", tmp_path / "plain"
+    prepare.run(listed, out, layout="csv", size=48, workers=1)
+    options = {"model": "tsn", "split": "train1"} | TINY
+    message = "plain: these records hold no flow. Add it with `vidzoo flow"
+    with pytest.raises(RecordError, match=message):
+        two_stream.train(out, tmp_path / "run", **options)
+    with pytest.raises(RecordError, match=message):
+        train.run(out, tmp_path / "run", modality="flow", **options)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UsageError, match="--fps is for videos; .* holds records"):
+        flow.run(out, tmp_path / "more", method="dis", fps=5.0)
+    summary = flow.run(out, tmp_path / "more", method="dis", bound=10.0, workers=1)
+    assert summary.num_videos == 8
+    assert Records(tmp_path / "more").flow["bound"] == 10.0
+
+
+def test_records_with_other_flow(run, videos, tmp_path):
+    listed, out = videos / "videos.csv", tmp_path / "other"
+    flow.run(listed, out, layout="csv", size=48, method="farneback", workers=1)
+    with pytest.raises(RecordError, match="made with flow .*farneback.*dis"):
+        evaluate.run(run / "flow", out)
+    evaluate.run(run / "rgb", out)  # which does not look at it
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["--weights=1,2"], 2, "--weights is for two-stream runs; .* has one stream"),
+        (["--normalize=l2"], 2, "--normalize is for two-stream"),
+    ],
+)
+def test_fusion_flags_for_one_stream(arguments, code, message, run, records, capsys):
+    with pytest.raises(UsageError, match=message):
+        command_raising("evaluate", str(run / "rgb"), str(records), *arguments)
+    with pytest.raises(UsageError, match="weights and --normalize are for two-stream"):
+        export.run(run / "rgb", "out", weights=[1, 2])
+
+
+def command_raising(*arguments):
+    args = cli._parse(["vidzoo", *arguments])
+    return args.function(args)
+
+
+def test_a_stream_that_is_not_trained(run, records, tmp_path):
+    for name in ("rgb", "flow"):
+        (tmp_path / name).mkdir()
+        text = (run / name / "run.json").read_text()
+        (tmp_path / name / "run.json").write_text(text)
+    with pytest.raises(CheckpointError, match="rgb: training has not finished"):
+        two_stream.evaluate(tmp_path, records)
+
+
+def test_unknown_names(records, tmp_path):
+    options = {"split": "train1", "backbone": "tiny", "frame_size": 32}
+    for wrong, message in (
+        (
+            {"modality": "depth"},
+            "no modality 'depth'. Choose one of: rgb, flow",
+        ),
+        (
+            {"recipe": "two-stream"},
+            "no recipe 'two-stream' for tsn. Choose",
+        ),
+    ):
+        with pytest.raises(UsageError, match=message):
+            train.run(records, tmp_path / "out", model="tsn", **options | wrong)
+    with pytest.raises(UsageError, match="`method` must be one of tvl1"):
+        flow.run(records, tmp_path / "out", method="raft")
