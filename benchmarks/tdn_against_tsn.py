@@ -17,12 +17,8 @@ Interrupted, it goes on where it was when it is started again.
 """
 
 import argparse
-import csv
-import hashlib
-import io
 import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +26,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import environment
+from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, rows_of
+from benchmarks.paired import correct_answers, per_video
 from vidzoo import metrics
 from vidzoo.atomic import write_text
-from vidzoo.errors import SourceError, VidzooError
-from vidzoo.evaluation import Scores
+from vidzoo.errors import VidzooError
 from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, prepare, run_folder, train
 
 RECORD_SIZE = FRAME_SIZE = 160
 NETWORKS = ("tsn", "tdn")
-NUM_FOLDS = 5
-_PURPOSES = {"1": "train", "2": "test"}  # of HMDB51's codes; 0 is unused
 
 
 def main(argv=None) -> int:
@@ -68,7 +63,7 @@ def main(argv=None) -> int:
 def _run(args):
     args.out.mkdir(parents=True, exist_ok=True)
     listed = args.out / "videos.csv"
-    write_text(listed, _as_csv(rows_of(args.videos, args.splits)))
+    write_text(listed, as_csv(rows_of(args.videos, args.splits)))
     records = args.out / "records"
     prepare.run(listed, records, layout="csv", root=args.videos, size=RECORD_SIZE)
     numbers = args.official_splits.split(",")
@@ -92,66 +87,6 @@ def _run(args):
     return 0
 
 
-def rows_of(videos: Path, splits: Path) -> list[tuple[str, str, str]]:
-    """`(path, label, split)` rows: the official splits, and split 1's training folds.
-
-    The splits of fold i are `fit1-i`, to train on, and `val1-i`.
-
-    Raises:
-        SourceError: no class folder of `videos` has a split file in `splits`.
-    """
-    rows = []
-    for file in sorted(splits.glob("*_test_split[123].txt")):
-        label, number = file.stem.split("_test_split")
-        for line in file.read_text(encoding="utf-8").splitlines():
-            name, code = line.split()
-            path = Path(label, name)
-            if code in _PURPOSES and (videos / path).is_file():
-                rows.append((path.as_posix(), label, _PURPOSES[code] + number))
-    if not rows:
-        raise SourceError(
-            f"{videos}: holds no clip that {splits} lists. Give HMDB51's clips in a "
-            "folder per class, and its folder of split files."
-        )
-    trained = [(path, label) for path, label, split in rows if split == "train1"]
-    fold_of = assign_folds(trained)
-    for path, label in trained:
-        for fold in range(NUM_FOLDS):
-            purpose = "val1" if fold_of[path] == fold else "fit1"
-            rows.append((path, label, f"{purpose}-{fold}"))
-    return rows
-
-
-def assign_folds(clips: list[tuple[str, str]], num_folds=NUM_FOLDS) -> dict[str, int]:
-    """Path -> fold, each with about as many clips of a class, recordings kept whole.
-
-    The largest recording goes first, each into its class's smallest fold; hashes break
-    ties. HMDB51 names a clip `RECORDING_CLASS_…`.
-
-    Args:
-        clips: `(path, label)`.
-        num_folds: F.
-    """
-    recordings = defaultdict(lambda: defaultdict(list))
-    for path, label in clips:
-        recording = Path(path).name.split(f"_{label}_")[0]
-        recordings[label][recording].append(path)
-    fold_of = {}
-    for label, by_recording in recordings.items():
-        sizes = [0] * num_folds
-        order = sorted(
-            by_recording,
-            key=lambda name: (-len(by_recording[name]), _digest(label, name)),
-        )
-        for recording in order:
-            fold = min(
-                range(num_folds), key=lambda i: (sizes[i], _digest(label, recording, i))
-            )
-            sizes[fold] += len(by_recording[recording])
-            fold_of |= dict.fromkeys(by_recording[recording], fold)
-    return fold_of
-
-
 def compare(scores: dict) -> dict:
     """Accuracies by run, their means, and the difference with its interval.
 
@@ -161,12 +96,12 @@ def compare(scores: dict) -> dict:
     """
     runs = list(scores["tsn"])
     correct = {
-        network: {run: _correct(scores[network][run]) for run in runs}
+        network: {run: correct_answers(scores[network][run]) for run in runs}
         for network in NETWORKS
     }
     streams = {
         f"tdn, {name} alone": {
-            run: _correct(scores["tdn"][run], logits=name) for run in runs
+            run: correct_answers(scores["tdn"][run], logits=name) for run in runs
         }
         for name in scores["tdn"][runs[0]].streams
     }
@@ -176,7 +111,7 @@ def compare(scores: dict) -> dict:
     }
     means = {name: float(np.mean(list(by.values()))) for name, by in accuracies.items()}
     videos = sorted({video for run in runs for video in correct["tsn"][run]})
-    answers = [_per_video(correct[network], videos) for network in ("tdn", "tsn")]
+    answers = [per_video(correct[network], videos) for network in ("tdn", "tsn")]
     difference, low, high = metrics.paired_bootstrap(*answers)
     return {
         "accuracies": accuracies,
@@ -187,26 +122,6 @@ def compare(scores: dict) -> dict:
         "num_test": {run: len(correct["tsn"][run]) for run in runs},
         "num_videos": len(videos),
     }
-
-
-def _per_video(correct, videos):
-    """What each video adds to the mean over runs, times the number of videos.
-
-    The mean of these numbers is the mean over runs of the accuracies, whichever videos
-    each run tests.
-    """
-    place = {video: i for i, video in enumerate(videos)}
-    shares = np.zeros(len(videos))
-    for answers in correct.values():
-        for video, is_correct in answers.items():
-            shares[place[video]] += is_correct * len(videos) / len(answers)
-    return shares / len(correct)
-
-
-def _correct(scores: Scores, logits=None):
-    logits = scores.logits if logits is None else scores.streams[logits]
-    answers = logits.argmax(axis=1) == scores.labels
-    return dict(zip(scores.video_ids.tolist(), answers.tolist(), strict=True))
 
 
 def _one(args, records, network, fit, test, seed):
@@ -226,18 +141,6 @@ def _one(args, records, network, fit, test, seed):
     )
     scores, _ = evaluate.run(run, records, protocol=args.protocol, split=test)
     return scores
-
-
-def _as_csv(rows):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "label", "split"))
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _digest(*parts):
-    return hashlib.sha256(repr(parts).encode()).digest()
 
 
 def _show(results):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import tdn_against_tsn
+from benchmarks import hmdb51_clips, tdn_against_tsn
 from vidzoo.errors import SourceError
 from vidzoo.evaluation import Scores
 
@@ -81,7 +81,7 @@ def test_folds_keep_recordings_whole_and_classes_even():
         for name, count in zip("abcdefghij", counts, strict=False)
         for i in range(count)
     ]
-    fold_of = tdn_against_tsn.assign_folds(clips)
+    fold_of = hmdb51_clips.assign_folds(clips)
     assert set(fold_of) == {path for path, _ in clips}
     recordings = {}
     for path, fold in fold_of.items():
@@ -107,7 +107,7 @@ def test_rows_are_the_official_splits_and_folds_of_the_first(tmp_path):
     for number, codes in (("1", "1111120"), ("2", "2211110")):
         lines = [f"{n} {code} " for n, code in zip(names, codes, strict=True)]
         (splits / f"sit_test_split{number}.txt").write_text("\n".join(lines))
-    rows = tdn_against_tsn.rows_of(videos, splits)
+    rows = hmdb51_clips.rows_of(videos, splits)
     of = {}
     for path, label, split in rows:
         assert label == "sit"
@@ -118,4 +118,4 @@ def test_rows_are_the_official_splits_and_folds_of_the_first(tmp_path):
         fit, held_out = of[f"fit1-{fold}"], of[f"val1-{fold}"]
         assert sorted(fit + held_out) == names[:5] and len(held_out) == 1
     with pytest.raises(SourceError, match="holds no clip that"):
-        tdn_against_tsn.rows_of(splits, splits)
+        hmdb51_clips.rows_of(splits, splits)

@@ -1,0 +1,208 @@
+"""`vidzoo flow` on all cores against bare OpenCV loops on the same frames.
+
+    python -m benchmarks.flow_speed RECORDS
+
+Three things are timed, one after the other, in each repetition: a loop that only calls
+OpenCV on decoded frames, in one process; as many such loops at once as there are cores,
+which is what the machine has to give; and `vidzoo flow`, with reading, decoding,
+encoding, checkpoints and writing, its processes' start left out. All compute the same
+fields, of the first videos of RECORDS.
+"""
+
+import argparse
+import json
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.arguments import count
+from vidzoo_data import parallel
+from vidzoo_data.flow import METHODS, FlowSettings
+
+PROGRAM = "benchmarks.flow_speed"
+
+
+def main(argv=None) -> int:
+    """Runs the benchmark and prints rates and ratios."""
+    args = _parse(argv)
+    measured = measure(args)
+    text = json.dumps(measured, indent=1) + "\n"
+    if args.out:
+        args.out.write_text(text, encoding="utf-8")
+    sys.stdout.write(text if args.json else _table(measured))
+    return 0
+
+
+def measure(args) -> dict:
+    """All repetitions, JSON-ready: fields per second, and the ratios of interest."""
+    from benchmarks import environment
+    from vidzoo_data.records.read import Records
+
+    records = Records(args.records)
+    entries = sorted(records.videos.values(), key=lambda entry: entry.video_id)
+    entries = entries[: args.num_videos]
+    videos = [
+        _decoded(records.read_frames(entry, range(entry.num_frames)))
+        for entry in entries
+    ]
+    num_fields = sum(len(frames) - 1 for frames in videos)
+    rates = {"one loop": [], "loops": [], "vidzoo flow": []}
+    for _ in range(args.repetitions):
+        rates["one loop"].append(num_fields / _loops(args, [videos]))
+        shares = [videos[i :: args.workers] for i in range(args.workers)]
+        rates["loops"].append(num_fields / _loops(args, shares))
+        rates["vidzoo flow"].append(num_fields / _vidzoo(args, records, entries))
+    ours, alone, at_once = (
+        np.array(rates[name]) for name in ("vidzoo flow", "one loop", "loops")
+    )
+    about = environment.describe()
+    return {
+        "fields_per_second": {name: _spread(each) for name, each in rates.items()},
+        "ratio": {
+            "to loops at once": _spread(ours / at_once),
+            "to cores x one loop": _spread(ours / (args.workers * alone)),
+            "loops at once to cores x one loop": _spread(
+                at_once / (args.workers * alone)
+            ),
+        },
+        "num_fields": num_fields,
+        "frame": list(videos[0][0].shape[:2]),
+        "method": args.method,
+        "workers": args.workers,
+        "repetitions": args.repetitions,
+        "environment": about,
+        "command": " ".join([f"python -m {PROGRAM}", *sys.argv[1:]]),
+    }
+
+
+def _decoded(jpegs):
+    images = (cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1) for jpeg in jpegs)
+    return [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images]
+
+
+def _loops(args, shares):
+    """Seconds until a process for each share of the videos is done with it."""
+    context = multiprocessing.get_context("spawn")
+    start = context.Event()
+    ready = context.Semaphore(0)
+    processes = [
+        context.Process(target=_loop, args=(args.method, share, ready, start))
+        for share in shares
+    ]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        ready.acquire()
+    started = time.perf_counter()
+    start.set()
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f"a loop ended with code {process.exitcode}")
+    return time.perf_counter() - started
+
+
+def _loop(method, videos, ready, start):
+    cv2.setNumThreads(1)
+    compute = METHODS[method]
+    ready.release()
+    start.wait()
+    for frames in videos:
+        for frame, next_frame in zip(frames, frames[1:], strict=False):
+            compute(frame, next_frame)
+
+
+def _vidzoo(args, records, entries):
+    """Seconds that `vidzoo flow` takes from its first result's begin to the end."""
+    from vidzoo_data.records import write
+
+    chosen = _Some(records, entries)
+    out = Path(tempfile.mkdtemp(prefix="flow-speed-"))
+    workers_ready = _workers_start(args.workers)
+    started = time.perf_counter()
+    try:
+        settings = FlowSettings(args.method)
+        write.add_flow(chosen, out / "out", settings, workers=args.workers)
+        return time.perf_counter() - started - workers_ready
+    finally:
+        shutil.rmtree(out)
+
+
+def _workers_start(workers):
+    """Seconds until worker processes have answered once."""
+    started = time.perf_counter()
+    list(parallel.run_in_order(_nothing, range(workers), workers=workers))
+    return time.perf_counter() - started
+
+
+def _nothing(item):
+    return item
+
+
+class _Some:
+    """Records of some videos alone, as `add_flow` reads them."""
+
+    def __init__(self, records, entries):
+        self._records = records
+        self.videos = {entry.video_id: entry for entry in entries}
+        self.splits = {"all": list(self.videos)}
+        for name in ("path", "name", "classes", "made_with", "plan", "num_short"):
+            setattr(self, name, getattr(records, name))
+        self.quarantined = ()
+
+    def read_frames(self, entry, numbers):
+        return self._records.read_frames(entry, numbers)
+
+
+def _spread(values):
+    return {
+        "median": float(np.median(values)),
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
+    }
+
+
+def _table(measured):
+    lines = [
+        f"{name:12}{rate['median']:8.2f} fields/s, {rate['min']:.2f} to "
+        f"{rate['max']:.2f}"
+        for name, rate in measured["fields_per_second"].items()
+    ]
+    lines += [
+        f"vidzoo flow {name}: {ratio['median']:.2f}, {ratio['min']:.2f} to "
+        f"{ratio['max']:.2f}"
+        for name, ratio in list(measured["ratio"].items())[:2]
+    ]
+    (name, ratio) = list(measured["ratio"].items())[2]
+    lines.append(f"{name}: {ratio['median']:.2f}")
+    height, width = measured["frame"]
+    about = measured["environment"]
+    lines += [
+        f"{measured['repetitions']} repetitions of {measured['num_fields']} fields by "
+        f"{measured['method']}, {height}x{width} px, {measured['workers']} workers; "
+        f"{about['processor']}, {about['num_cpus']} cores; commit {about['commit']}",
+        measured["command"],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
+    parser.add_argument("records", help="folder of records")
+    parser.add_argument("--method", default="tvl1", choices=METHODS, help="(tvl1)")
+    parser.add_argument("--num_videos", type=count, default=12, help="first ones (12)")
+    parser.add_argument("--workers", type=count, default=2, help="cores (2)")
+    parser.add_argument("--repetitions", type=count, default=3, help="of each (3)")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.add_argument("--out", type=Path, help="file to write the JSON to")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
