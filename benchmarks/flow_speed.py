@@ -4,9 +4,9 @@
 
 Three things are timed, one after the other, in each repetition: a loop that only calls
 OpenCV on decoded frames, in one process; as many such loops at once as there are cores,
-which is what the machine has to give; and `vidzoo flow`, with reading, decoding,
-encoding, checkpoints and writing, its processes' start left out. All compute the same
-fields, of the first videos of RECORDS.
+which is what the machine has to give; and `vidzoo flow` from start to end: its
+processes' start, reading, decoding, encoding, what it keeps for a next run, and
+writing. All compute the same fields, of the first videos of RECORDS.
 """
 
 import argparse
@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 
 from benchmarks.arguments import count
-from vidzoo_data import parallel
 from vidzoo_data.flow import METHODS, FlowSettings
 
 PROGRAM = "benchmarks.flow_speed"
@@ -119,30 +118,18 @@ def _loop(method, videos, ready, start):
 
 
 def _vidzoo(args, records, entries):
-    """Seconds that `vidzoo flow` takes from its first result's begin to the end."""
+    """Seconds that `vidzoo flow` takes."""
     from vidzoo_data.records import write
 
     chosen = _Some(records, entries)
     out = Path(tempfile.mkdtemp(prefix="flow-speed-"))
-    workers_ready = _workers_start(args.workers)
     started = time.perf_counter()
     try:
         settings = FlowSettings(args.method)
         write.add_flow(chosen, out / "out", settings, workers=args.workers)
-        return time.perf_counter() - started - workers_ready
+        return time.perf_counter() - started
     finally:
         shutil.rmtree(out)
-
-
-def _workers_start(workers):
-    """Seconds until worker processes have answered once."""
-    started = time.perf_counter()
-    list(parallel.run_in_order(_nothing, range(workers), workers=workers))
-    return time.perf_counter() - started
-
-
-def _nothing(item):
-    return item
 
 
 class _Some:
@@ -196,7 +183,7 @@ def _parse(argv):
     parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
     parser.add_argument("records", help="folder of records")
     parser.add_argument("--method", default="tvl1", choices=METHODS, help="(tvl1)")
-    parser.add_argument("--num_videos", type=count, default=12, help="first ones (12)")
+    parser.add_argument("--num_videos", type=count, default=24, help="first ones (24)")
     parser.add_argument("--workers", type=count, default=2, help="cores (2)")
     parser.add_argument("--repetitions", type=count, default=3, help="of each (3)")
     parser.add_argument("--json", action="store_true", help="print as JSON")

@@ -14,7 +14,7 @@ import pytest
 from tests.vidzoo_data.test_prepare import REPOSITORY, content, make_videos
 from vidzoo.errors import RecordError
 from vidzoo_data import atomic, sources
-from vidzoo_data.records import write
+from vidzoo_data.records import resumable, write
 
 OPTIONS = {"size": 64, "videos_per_shard": 4, "workers": 2}
 
@@ -231,7 +231,7 @@ def test_lock_of_a_run_that_ended_meanwhile_is_no_lock(
 ):
     """The other ends between our opening of its lock file and our locking of it."""
     out = tmp_path / "out"
-    flock, ended = write.fcntl.flock, []
+    flock, ended = resumable.fcntl.flock, []
 
     def end_other_first(*args):
         if not ended:
@@ -240,17 +240,17 @@ def test_lock_of_a_run_that_ended_meanwhile_is_no_lock(
         flock(*args)
 
     (out / ".progress").mkdir(parents=True)
-    monkeypatch.setattr(write.fcntl, "flock", end_other_first)
+    monkeypatch.setattr(resumable.fcntl, "flock", end_other_first)
     summary = write.prepare(source, out, **OPTIONS)
     assert summary.num_videos == json.loads(undisturbed["dataset.json"])["num_videos"]
     check_same(out, undisturbed)
 
 
-@pytest.mark.parametrize("code", sorted(write._NO_LOCKS))
+@pytest.mark.parametrize("code", sorted(resumable._NO_LOCKS))
 def test_file_system_without_locks(code, source, undisturbed, tmp_path, monkeypatch):
     def flock(*_):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(write.fcntl, "flock", flock)
+    monkeypatch.setattr(resumable.fcntl, "flock", flock)
     write.prepare(source, tmp_path / "out", **OPTIONS)
     check_same(tmp_path / "out", undisturbed)

@@ -10,8 +10,8 @@ from vidzoo.errors import FlowError, VideoError
 from vidzoo.export import ACTIVATIONS, load_saved_model
 from vidzoo_data import clips
 from vidzoo_data.flow import FlowSettings
-from vidzoo_data.records import schema, write
 from vidzoo_data.records.encode import encode_video
+from vidzoo_data.records.resumable import video_record
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,7 @@ class Classifier:
             quality=prepare["jpeg_quality"],
             flow=flow and FlowSettings(**flow),
         )
-        return schema.VideoRecord(
-            video_id=str(video),
-            labels=(0,),
-            fps=encoded.fps,
-            height=encoded.height,
-            width=encoded.width,
-            source=str(video),
-            jpegs=encoded.jpegs,
-            flow=write.flow_record(encoded.flow),
-        )
+        return video_record(str(video), (0,), encoded)
 
     def predict(self, video) -> Prediction:
         """Classifies one video file; a broken one gives a `Prediction` with `error`."""
