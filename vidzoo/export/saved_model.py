@@ -1,13 +1,13 @@
 """SavedModels: from clips, or a video's encoded images, to class scores.
 
-Signatures: `serving_default` gives `scores` and `logits` gives `logits`, both `(N, K)`,
-from `clip` uint8 `(N, T, H, W, C)`, or from `rgb` and `flow` of a two-stream network;
-`classify_jpegs` gives `scores` from the encoded images of N videos, string `(N, F)`,
-shorter ones filled up with empty strings at their end: `jpegs`, and of networks on flow
-`flow_x` and `flow_y`, grey 8-bit images as records hold them; `class_names` gives the K
-names. Scores are a softmax over classes, or a sigmoid of each where videos have several
-labels. Beside the graph lies `assets.extra/vidzoo.json`: how a clip is taken from a
-video.
+Signatures: `serving_default` gives `scores`, `logits` gives `logits` and `scores`, all
+`(N, K)`, from `clip` uint8 `(N, T, H, W, C)`, or from `rgb` and `flow` of a two-stream
+network; `classify_jpegs` gives `scores` from the encoded images of N videos, string
+`(N, F)`, shorter ones filled up with empty strings at their end: `jpegs`, and of
+networks on flow `flow_x` and `flow_y`, grey 8-bit images as records hold them;
+`class_names` gives the K names. Scores are a softmax over classes, or a sigmoid of each
+where videos have several labels. Beside the graph lies `assets.extra/vidzoo.json`: how
+a clip is taken from a video.
 """
 
 import json
@@ -36,6 +36,7 @@ def export_saved_model(
     image_names: Sequence[str],
     clips_from_images: Callable,
     activation: str = "softmax",
+    scores_from: Callable | None = None,
 ) -> None:
     """Writes `model` as a SavedModel folder; whole or not at all.
 
@@ -49,6 +50,8 @@ def export_saved_model(
             `image_names`, to the model's input, uint8 `(N, T, H, W, C)` clips; it
             becomes part of the graph.
         activation: from logits to scores, a key of `ACTIVATIONS`.
+        scores_from: from the model's outputs to scores, in place of the activation of
+            its prediction.
 
     Raises:
         VidzooError: `out` exists already.
@@ -72,16 +75,22 @@ def export_saved_model(
     clips = _clip_specs(model)
     images = [tf.TensorSpec((None, None), tf.string, name=name) for name in image_names]
 
-    def logits(*clips_given):
-        return {"logits": tf.cast(prediction(answer(*clips_given)), tf.float32)}
-
-    def answer(*clips_given):
+    def outputs(*clips_given):
         given = dict(zip(clips, clips_given, strict=True))
         given = given if isinstance(model.input, dict) else given["clip"]
         return model(given, training=False)
 
+    def answers(outputs):
+        logits = tf.cast(prediction(outputs), tf.float32)
+        if scores_from is None:
+            return {"logits": logits, "scores": ACTIVATIONS[activation](logits)}
+        return {"logits": logits, "scores": tf.cast(scores_from(outputs), tf.float32)}
+
+    def logits(*clips_given):
+        return answers(outputs(*clips_given))
+
     def scores(*clips_given):
-        return {"scores": ACTIVATIONS[activation](logits(*clips_given)["logits"])}
+        return {"scores": logits(*clips_given)["scores"]}
 
     def classify_jpegs(*images_given):
         given = clips_from_images(*images_given)

@@ -70,6 +70,32 @@ def TwoStream(
     return keras.Model(clips, {"logits": fused} | logits, name=name)
 
 
+def fused_scores(outputs, stream_weights, normalize: str, activation):
+    """What a two-stream model answers as `(N, K)` scores of the streams' own sharpness.
+
+    Softmax scores are averaged. Logits are averaged, of l1-normalised ones after giving
+    them back the streams' mean sum of absolute values, which changes no order within a
+    video, and then activated. Two equal streams have the scores of one.
+
+    Args:
+        outputs: of a `TwoStream` of these weights and this normalisation.
+        stream_weights: of `rgb` and `flow`.
+        normalize: as in `TwoStream`.
+        activation: from logits to scores.
+    """
+    total = float(sum(stream_weights))
+    average = outputs["logits"] / total
+    if normalize == "softmax":
+        return average
+    if normalize == "l1":
+        sums = [
+            float(weight) * ops.sum(ops.abs(outputs[name]), axis=1, keepdims=True)
+            for name, weight in zip(STREAMS, stream_weights, strict=True)
+        ]
+        average = average * sum(sums) / total
+    return activation(average)
+
+
 def _classifier(model, stream):
     """A model's prediction alone, as a layer of its own name."""
     outputs = model.output

@@ -20,6 +20,7 @@ from vidzoo.progress import Progress
 from vidzoo.tasks import clip_settings, run_folder, scores_file
 from vidzoo.tasks.open_records import open_records
 from vidzoo_data import clips
+from vidzoo_data.records.read import Records
 
 
 def run(
@@ -60,7 +61,7 @@ def run(
             have several labels.
         VidzooError: `out` exists and holds no scores.
         RecordError: the records have other classes, or were made with another size,
-            rate or quality, than those that the run was trained on.
+            rate, quality or flow, than those that the run was trained on.
         CheckpointError: `run` is no finished run.
     """
     try:
@@ -71,7 +72,7 @@ def run(
     model, description = run_folder.load_trained(run)
     split = split or _test_split(description["split"], data)
     videos = data.split(split)
-    _check_records(data, description)
+    check_records(data, description)
     has_several = description["recipe"]["loss"] == "sigmoid"
     if confusion:
         check_confusion(description)
@@ -142,7 +143,11 @@ def run_splits(
 
 def _check_alike(parent, folders):
     """Checks, before hours of scoring, that runs differ in their split alone."""
-    streams = run_folder.STREAMS if run_folder.is_two_stream(folders[0]) else ("",)
+    streams = ("",)
+    if run_folder.is_two_stream(folders[0]):
+        streams = run_folder.STREAMS
+        for folder in folders:
+            run_folder.read_two_stream(folder)
     for stream in streams:
         runs = [folder / stream for folder in folders]
         described = [run_folder.read_finished(run) for run in runs]
@@ -218,8 +223,12 @@ def _forward(model):
     )
 
 
-def _check_records(data, description):
-    """Checks that the records are like those of training, as `predict` makes them."""
+def check_records(data: Records, description: dict) -> None:
+    """Checks that the records are like those of training, as `predict` makes them.
+
+    Raises:
+        RecordError: they have other classes, or were made otherwise.
+    """
     made, trained = data.made_with, description["data"]["made_with"]
     names = ["size", "fps", "jpeg_quality"]
     if clip_settings.modality(description["arguments"]) == "flow":

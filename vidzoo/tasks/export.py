@@ -5,7 +5,8 @@ from pathlib import Path
 
 from vidzoo import models
 from vidzoo.errors import UsageError
-from vidzoo.export import export_saved_model
+from vidzoo.export import ACTIVATIONS, export_saved_model
+from vidzoo.models.two_stream import fused_scores
 from vidzoo.tasks import clip_settings, run_folder, two_stream
 from vidzoo_data import clips
 
@@ -32,8 +33,16 @@ def run(
         CheckpointError: `run` is no finished run.
         VidzooError: `out` exists already.
     """
+    scores_from = None
     if run_folder.is_two_stream(run):
-        model, described = _joined(Path(run), weights, normalize)
+        weights = two_stream.STREAM_WEIGHTS if weights is None else weights
+        normalize = normalize or two_stream.NORMALIZE
+        described = run_folder.read_two_stream(run)
+        model = _joined(Path(run), weights, normalize)
+        activation = ACTIVATIONS[described["rgb"]["recipe"]["loss"]]
+
+        def scores_from(outputs):
+            return fused_scores(outputs, weights, normalize, activation)
     else:
         if weights is not None or normalize is not None:
             raise UsageError(
@@ -66,21 +75,17 @@ def run(
         ],
         clips_from_images=_Clips(how),
         activation=description["recipe"]["loss"],
+        scores_from=scores_from,
     )
 
 
 def _joined(run, weights, normalize):
-    """The two-stream model, and the description of each stream."""
-    streams = {name: run_folder.load_trained(run / name) for name in run_folder.STREAMS}
+    """The two-stream model of a run folder."""
+    loaded = [run_folder.load_trained(run / name)[0] for name in run_folder.STREAMS]
     try:
-        model = models.TwoStream(
-            *(model for model, _ in streams.values()),
-            stream_weights=two_stream.STREAM_WEIGHTS if weights is None else weights,
-            normalize=normalize or two_stream.NORMALIZE,
-        )
+        return models.TwoStream(*loaded, stream_weights=weights, normalize=normalize)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return model, {name: description for name, (_, description) in streams.items()}
 
 
 def _needs_flow(described):

@@ -60,7 +60,8 @@ def run(
             "stay as they are. Leave it out."
         )
     records = open_records(source)
-    _say_how_long(records, settings, workers)
+    if not prepare.is_done(out):
+        _say_how_long(records, settings, workers)
     with Progress("flow", len(records.videos), "videos") as progress:
         return write.add_flow(
             records,

@@ -50,7 +50,7 @@ def run(
     files = [Path(file) for file in files]
     fit = [Path(file) for file in fit or ()]
     _check_files(files, fit, method)
-    _check_arguments(weights, normalize, method, len(files))
+    check_arguments(weights, normalize, method, len(files))
     if out is not None:
         out = Path(out)
         _check_no_input(out, files + fit)
@@ -135,7 +135,12 @@ def _check_files(files, fit, method):
         )
 
 
-def _check_arguments(weights, normalize, method, num_files):
+def check_arguments(weights, normalize: str, method: str, num_files: int) -> None:
+    """Checks how so many files are to be fused; arguments as in `run`.
+
+    Raises:
+        UsageError: weights or normalisation are not such.
+    """
     if method == "svm" and weights is not None:
         raise UsageError(
             "--weights is for --method=average; a support vector machine finds its own."

@@ -1,9 +1,10 @@
 """Where a training starts: weights files, presets, and a TDN's trained TSN."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from vidzoo.errors import UsageError
+from vidzoo.errors import CheckpointError, UsageError
 from vidzoo.tasks import clip_settings, run_folder
 from vidzoo.weights import fetch, initialize, open_weights
 from vidzoo.weights.names import preset_for
@@ -15,14 +16,24 @@ class InitialWeights:
     Args:
         model: a key of `run_folder.MODELS`.
         arguments: of its builder.
+        classes: names, that an image subnetwork's run must have too.
+        split: to train on, likewise.
         accept_license: accept a preset's licence that forbids commercial use.
 
     Attributes:
         given: what the user named, for the run's description.
     """
 
-    def __init__(self, model: str, arguments: dict, accept_license: bool):
+    def __init__(
+        self,
+        model: str,
+        arguments: dict,
+        classes: Sequence[str],
+        split: str,
+        accept_license: bool,
+    ):
         self._model, self._arguments = model, arguments
+        self._classes, self._split = list(classes), split
         self._accept_license = accept_license
         self.given = {"weights": None}
         self._file = self._image_file = None
@@ -36,6 +47,8 @@ class InitialWeights:
 
         Raises:
             UsageError: `image_weights` are not for this network, or lack the others.
+            CheckpointError: the run in `image_weights` has not finished, or is another
+                network, of other classes or another split.
             WeightsError: there is no such file, or it cannot be fetched.
         """
         if weights is not None:
@@ -55,12 +68,33 @@ class InitialWeights:
             self._image_file = self._in_run(Path(image_weights))
 
     def _in_run(self, path):
-        """The weights in a run folder; of a two-stream network's, in this stream's."""
+        """The weights in a run folder, be it of several splits or two streams."""
         if not path.is_dir():
             return path
+        if (path / self._split).is_dir():
+            path /= self._split
+        modality = clip_settings.modality(self._arguments)
         if run_folder.is_two_stream(path):
-            path /= clip_settings.modality(self._arguments)
-        run_folder.read_finished(path)
+            path /= modality
+        there = run_folder.read_finished(path)
+        found = {
+            "model": there["model"],
+            "modality": clip_settings.modality(there["arguments"]),
+            "classes": there["classes"],
+            "split": there["split"],
+        }
+        wanted = {
+            "model": "tsn",
+            "modality": modality,
+            "classes": self._classes,
+            "split": self._split,
+        }
+        for name, value in wanted.items():
+            if found[name] != value:
+                raise CheckpointError(
+                    f"{path}: its {name} is {found[name]}; for the image subnetwork "
+                    f"{value} was wanted (--image_weights). Give another run."
+                )
         return path / run_folder.WEIGHTS
 
     def fingerprint(self) -> str | None:

@@ -54,7 +54,7 @@ def open_and_build(
         weights_file = _open_by_layers(file, network)
     _check_network(file, weights_file.network, network)
     arguments = _as_it_was_built(weights_file, network)
-    _check_modality(file, arguments, network)
+    _check_modality(file, weights_file, network)
     try:
         return network.build(**arguments, weights=weights_file), weights_file
     except ValueError as error:
@@ -82,14 +82,19 @@ def _check_network(file, found, network):
         )
 
 
-def _check_modality(file, arguments, network):
-    """That a network listed for a modality gets weights for it; TSN and TDN say it."""
-    found = arguments.get("modality")
+def _check_modality(file, weights_file, network):
+    """That a network listed for a modality gets weights for it, not for a start."""
+    found = preprocessing.modality(weights_file.preprocess)
     wanted = network.arguments.get("modality")
     if found and wanted and found != wanted:
+        hint = ""
+        if network.variant is None:
+            hint = (
+                f" Give --model={network.network}, which takes them for what they are."
+            )
         raise WeightsError(
             f"{file}: holds weights of {network.network} for {found}, not for {wanted}."
-            f" Give --model={network.network}, which takes them for what they are."
+            + hint
         )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from vidzoo.errors import FlowError, VideoError
-from vidzoo.export import ACTIVATIONS, load_saved_model
+from vidzoo.errors import FlowError, VideoError, VidzooError
+from vidzoo.export import load_saved_model
 from vidzoo_data import clips
 from vidzoo_data.flow import FlowSettings
 from vidzoo_data.records.encode import encode_video
@@ -44,6 +44,10 @@ class Classifier:
 
     def __init__(self, model):
         self._model, self._how = load_saved_model(model)
+        if "inputs" not in self._how:
+            raise VidzooError(
+                f"{model}: exported by an older vidzoo. Export the run again."
+            )
         names = self._model.signatures["class_names"]()["class_names"]
         self.classes = [name.decode() for name in names.numpy()]
 
@@ -85,9 +89,9 @@ class Classifier:
             found = self.clips(video)
         except (VideoError, FlowError) as error:
             return Prediction(str(video), np.empty(0), np.empty(0), str(error))
-        logits = self._model.signatures["logits"](**found)["logits"]
-        scores = ACTIVATIONS[self._how["activation"]](logits)
-        return Prediction(str(video), logits[0].numpy(), scores[0].numpy())
+        answer = self._model.signatures["logits"](**found)
+        logits, scores = (answer[name][0].numpy() for name in ("logits", "scores"))
+        return Prediction(str(video), logits, scores)
 
 
 def run(videos, model, *, top: int = 5) -> list[dict]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 
 from vidzoo.errors import UsageError
 from vidzoo.progress import Progress
@@ -60,7 +61,7 @@ def run(
     splits = ", ".join(f"{name} {len(ids)}" for name, ids in data.splits.items())
     count = len(data.videos)
     _log.info("%d videos of %d classes: %s", count, len(data.classes), splits)
-    if flow is not None:
+    if flow is not None and not is_done(out):
         num_fields, seconds = write.probe_flow(
             data,
             size=settings["size"],
@@ -77,6 +78,11 @@ def run(
             flow=flow,
             on_progress=lambda done, total: progress.update(done),
         )
+
+
+def is_done(out) -> bool:
+    """Whether a folder holds finished records, so that nothing is left to compute."""
+    return (Path(out) / "dataset.json").is_file()
 
 
 def say_how_long(method: str, num_fields: float, seconds: float, workers) -> None:

@@ -102,6 +102,9 @@ def read_description(run: Path) -> dict:
         raise CheckpointError(f"{file}: damaged ({error}).") from error
     if missing:
         raise CheckpointError(f"{file}: damaged (no {', '.join(missing)}).")
+    # Not said by runs from before there was flow.
+    described["arguments"].setdefault("modality", "rgb")
+    described["recipe"].setdefault("snippet_length", 1)
     return described
 
 
@@ -136,7 +139,7 @@ def claim_parent(out: Path, splits: Sequence[str], resume: bool) -> None:
         if entry.name not in splits
         and not (entry / DESCRIPTION).is_file()  # of another split
         and not is_two_stream(entry)
-        and not entry.name.startswith(("scores-mean-", "."))
+        and not entry.name.startswith(("scores-", "."))
     ]
     if others:
         raise CheckpointError(
@@ -146,8 +149,39 @@ def claim_parent(out: Path, splits: Sequence[str], resume: bool) -> None:
 
 
 def is_two_stream(folder) -> bool:
-    """Whether a folder is that of a two-stream network: one run folder per stream."""
-    return all((Path(folder) / name / DESCRIPTION).is_file() for name in STREAMS)
+    """Whether a folder is that of a two-stream network, be it half trained."""
+    return any((Path(folder) / name / DESCRIPTION).is_file() for name in STREAMS)
+
+
+def read_two_stream(folder) -> dict[str, dict]:
+    """The description of each stream of a two-stream run, both finished and alike.
+
+    Raises:
+        CheckpointError: a stream is missing or not finished, or the two differ in
+            classes, split, loss, or in how their frames were stored.
+    """
+    runs = {name: Path(folder) / name for name in STREAMS}
+    found = {name: read_finished(run) for name, run in runs.items()}
+
+    def settings(name):
+        each = found[name]
+        made = each["data"]["made_with"]
+        return {
+            "classes": each["classes"],
+            "split": each["split"],
+            "loss": each["recipe"]["loss"],
+            **{key: made[key] for key in ("size", "fps", "jpeg_quality")},
+        }
+
+    rgb, of_flow = map(settings, STREAMS)
+    for key, value in rgb.items():
+        if value != of_flow[key]:
+            raise CheckpointError(
+                f"{runs['flow']}: its {key} is {of_flow[key]}, but {value} in "
+                f"{runs['rgb']}; two streams are of one data set and split. Train one "
+                "of them again."
+            )
+    return found
 
 
 def runs_in(folder: Path) -> list[Path]:

@@ -72,7 +72,8 @@ def run(
         records: the records folder.
         out: the run folder; it gets `run.json`, `log.jsonl`, `tensorboard/`,
             `checkpoints/` and, at the end, `weights.npz`. With several splits it gets a
-            run folder for each, by its name.
+            run folder for each, by its name. None only checks what can be checked
+            before a folder is made.
         model: a key of `run_folder.MODELS`.
         modality: what the network sees: `"rgb"`, `"flow"` or `"flow_image"`.
         backbone: a backbone's name; of no interest to a network without one.
@@ -86,6 +87,7 @@ def run(
             `"imagenet"`. Those for RGB start a network on flow too.
         image_weights: of a TDN: run folder of a trained TSN, or path of its weights,
             for the image subnetwork; `weights` are then for the difference subnetwork.
+            Of several splits, a folder with a run for each.
         split: which videos to train on; several names with commas between them.
         seed: of everything random.
         num_devices: how many GPUs (or CPU devices) share each batch; all by default.
@@ -129,14 +131,18 @@ def run(
     }
     if run_folder.has_backbone(model):
         arguments["backbone"] = backbone
-    initial = InitialWeights(model, arguments, accept_license)
-    initial.find(weights, image_weights)
+    _check_frozen(chosen, model, image_weights)
+    starts = {}
+    for each in splits:
+        starts[each] = InitialWeights(
+            *(model, arguments, data.classes, each, accept_license)
+        )
+        starts[each].find(weights, image_weights)
     description = {
         "vidzoo": vidzoo.__version__,
         "model": model,
         "arguments": arguments | (model_options or {}),
         "classes": list(data.classes),
-        "initial_weights_sha256": initial.fingerprint(),
         "recipe": {"name": name} | chosen.as_dict(),
         "seed": seed,
         "precision": "mixed_bfloat16" if mixed_precision else "float32",
@@ -147,9 +153,21 @@ def run(
             "plan": data.plan,
             "made_with": dict(data.made_with),
         },
-        "inputs": {"records": str(records)} | initial.given,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
+    described = {
+        each: description
+        | {
+            "split": each,
+            "initial_weights_sha256": starts[each].fingerprint(),
+            "inputs": {"records": str(records)} | starts[each].given,
+        }
+        for each in splits
+    }
+    for each in splits:  # the videos, before a folder is made
+        _batches_from(data, described[each], chosen, workers)(0, 0)
+    if out is None:
+        return
     out = Path(out)
     if len(splits) > 1:
         run_folder.claim_parent(out, splits, resume)
@@ -158,8 +176,8 @@ def run(
             out / each if len(splits) > 1 else out,
             data,
             chosen,
-            description | {"split": each},
-            initial=initial,
+            described[each],
+            initial=starts[each],
             workers=workers,
             strategy=strategy,
             resume=resume,
@@ -176,7 +194,6 @@ def _train(
             description["model"], description["arguments"], initial.weights()
         )
     batches_from = _batches_from(data, description, recipe, workers)
-    batches_from(0, 0)  # checks the videos before a folder is made
     num_videos = len(data.split(description["split"]))
     num_steps = recipe.num_steps(num_videos)
     with contextlib.ExitStack() as stack:
@@ -241,6 +258,17 @@ def _recipe(model, modality, recipe, changes, weights):
         return name, recipe.replacing(**changes or {})
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _check_frozen(recipe, model, image_weights):
+    """A classifier that does not train must have been trained."""
+    if model == "tdn" and image_weights is None:
+        if "image_head" in recipe.phases[0].frozen:
+            raise UsageError(
+                "this recipe freezes the image subnetwork, classifier included, which "
+                "must be trained before: give the run folder of a TSN on the same "
+                "modality and split (--image_weights), or another --recipe."
+            )
 
 
 def _named_recipe(name, model, modality):

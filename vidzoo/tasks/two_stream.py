@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidzoo.atomic import write_text
-from vidzoo.errors import RecordError
 from vidzoo.evaluation import Scores
 from vidzoo.tasks import evaluate as one_stream
 from vidzoo.tasks import fuse, run_folder, scores_file
@@ -38,29 +37,28 @@ def train(
         out: the folder to make; with several splits it gets one for each, by its name.
         split: which videos to train on; several names with commas between them.
         resume: go on with a training that was cut short.
-        image_weights: of a TDN: the folder of a two-stream TSN.
+        image_weights: of a TDN: the folder of a two-stream TSN; of several splits, a
+            folder with one for each.
         **options: of `vidzoo.tasks.train.run`, for both streams.
 
     Raises:
         RecordError: the records hold no flow.
         VidzooError: as `vidzoo.tasks.train.run`.
     """
-    data = open_records(records)
-    if data.flow is None:
-        raise RecordError(
-            f"{data.path}: these records hold no flow. Add it with "
-            f"`vidzoo flow {data.path} OUT`, and train on OUT."
-        )
     out, splits = Path(out), split.split(",")
-    for each in splits:
-        data.split(each)
+    for stream in run_folder.STREAMS:  # both, before hours of the first
+        train_task.run(
+            records,
+            None,
+            modality=stream,
+            split=split,
+            image_weights=image_weights,
+            **options,
+        )
     if len(splits) > 1:
         run_folder.claim_parent(out, splits, resume)
     for each in splits:
         folder = out / each if len(splits) > 1 else out
-        start = image_weights
-        if image_weights is not None and len(splits) > 1:
-            start = Path(image_weights) / each
         run_folder.claim_parent(folder, run_folder.STREAMS, resume)
         for stream in run_folder.STREAMS:
             train_task.run(
@@ -69,7 +67,7 @@ def train(
                 modality=stream,
                 split=each,
                 resume=resume,
-                image_weights=start,
+                image_weights=image_weights,
                 **options,
             )
 
@@ -112,8 +110,10 @@ def evaluate(
         VidzooError: as `vidzoo.tasks.evaluate.run` and `vidzoo.tasks.fuse.run`.
     """
     run = Path(run)
-    for stream in run_folder.STREAMS:
-        description = run_folder.read_finished(run / stream)
+    fuse.check_arguments(weights, normalize, "average", len(run_folder.STREAMS))
+    data = open_records(records)
+    for description in run_folder.read_two_stream(run).values():
+        one_stream.check_records(data, description)
         if confusion:
             one_stream.check_confusion(description)
     if out is not None:

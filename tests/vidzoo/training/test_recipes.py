@@ -227,7 +227,10 @@ def test_finetuning_on_flow_differs_from_rgb_in_what_flow_asks_for(network):
     alike = replace(flow, phases=rgb.phases, snippet_length=1)
     assert alike == rgb
     for ours, theirs in zip(flow.phases, rgb.phases, strict=True):
-        assert replace(ours, batch_norm=theirs.batch_norm) == theirs
+        rate = theirs.learning_rate
+        same = {"batch_norm": theirs.batch_norm, "learning_rate": rate}
+        assert replace(ours, **same) == theirs
+        assert ours.learning_rate == (1e-3 if network == "tsn" else rate)
 
 
 @pytest.mark.parametrize("videos, steps", [(1, 1), (16, 1), (17, 2), (220, 14)])
