@@ -2,11 +2,12 @@
 
     python -m benchmarks.flow_speed RECORDS
 
-Three things are timed, one after the other, in each repetition: a loop that only calls
-OpenCV on decoded frames, in one process; as many such loops at once as there are cores,
-which is what the machine has to give; and `vidzoo flow` from start to end: its
-processes' start, reading, decoding, encoding, what it keeps for a next run, and
-writing. All compute the same fields, of the first videos of RECORDS.
+Three things are timed, one after the other, in each repetition: a loop in one process
+that does nothing but call OpenCV on grey frames in memory; as many such loops at once
+as there are cores, which is what the machine has to give, the fields shared out evenly;
+and `vidzoo flow` from start to end: its processes' start, reading, decoding, encoding,
+what it keeps for a next run, and writing. All compute the same fields, of some videos
+of RECORDS.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import cv2
 import numpy as np
 
 from benchmarks.arguments import count
-from vidzoo_data.flow import METHODS, FlowSettings
+from vidzoo_data.flow import FlowSettings
 
 PROGRAM = "benchmarks.flow_speed"
 
@@ -44,8 +45,8 @@ def measure(args) -> dict:
     from vidzoo_data.records.read import Records
 
     records = Records(args.records)
-    entries = sorted(records.videos.values(), key=lambda entry: entry.video_id)
-    entries = entries[: args.num_videos]
+    entries = [entry for entry in records.videos.values() if entry.num_frames > 1]
+    entries = entries[:: max(len(entries) // args.num_videos, 1)][: args.num_videos]
     videos = [
         _decoded(records.read_frames(entry, range(entry.num_frames)))
         for entry in entries
@@ -53,8 +54,11 @@ def measure(args) -> dict:
     num_fields = sum(len(frames) - 1 for frames in videos)
     rates = {"one loop": [], "loops": [], "vidzoo flow": []}
     for _ in range(args.repetitions):
-        rates["one loop"].append(num_fields / _loops(args, [videos]))
-        shares = [videos[i :: args.workers] for i in range(args.workers)]
+        pairs = [
+            pair for frames in videos for pair in zip(frames, frames[1:], strict=False)
+        ]
+        rates["one loop"].append(num_fields / _loops(args, [pairs]))
+        shares = [pairs[i :: args.workers] for i in range(args.workers)]
         rates["loops"].append(num_fields / _loops(args, shares))
         rates["vidzoo flow"].append(num_fields / _vidzoo(args, records, entries))
     ours, alone, at_once = (
@@ -81,40 +85,57 @@ def measure(args) -> dict:
 
 
 def _decoded(jpegs):
+    """Grey frames."""
     images = (cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1) for jpeg in jpegs)
-    return [cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images]
+    return [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in images]
 
 
 def _loops(args, shares):
-    """Seconds until a process for each share of the videos is done with it."""
+    """Seconds until a process for each share of the pairs is done with it."""
     context = multiprocessing.get_context("spawn")
-    start = context.Event()
-    ready = context.Semaphore(0)
+    start, ready = context.Event(), context.Semaphore(0)
     processes = [
         context.Process(target=_loop, args=(args.method, share, ready, start))
         for share in shares
     ]
     for process in processes:
         process.start()
-    for _ in processes:
-        ready.acquire()
+    for process in processes:
+        while not ready.acquire(timeout=1):
+            _check(process)
     started = time.perf_counter()
     start.set()
     for process in processes:
         process.join()
-        if process.exitcode:
-            raise RuntimeError(f"a loop ended with code {process.exitcode}")
+        _check(process)
     return time.perf_counter() - started
 
 
-def _loop(method, videos, ready, start):
+def _check(process):
+    if process.exitcode:
+        raise RuntimeError(f"a loop ended with code {process.exitcode}")
+
+
+def _loop(method, pairs, ready, start):
     cv2.setNumThreads(1)
-    compute = METHODS[method]
+    compute = BARE[method]
     ready.release()
     start.wait()
-    for frames in videos:
-        for frame, next_frame in zip(frames, frames[1:], strict=False):
-            compute(frame, next_frame)
+    for frame, next_frame in pairs:
+        compute(frame, next_frame)
+
+
+def _tvl1(frame, next_frame):
+    cv2.optflow.DualTVL1OpticalFlow_create().calc(frame, next_frame, None)
+
+
+def _dis(frame, next_frame):
+    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method.setFinestScale(0)
+    method.calc(frame, next_frame, None)
+
+
+BARE = {"tvl1": _tvl1, "dis": _dis}
 
 
 def _vidzoo(args, records, entries):
@@ -182,8 +203,8 @@ def _table(measured):
 def _parse(argv):
     parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
     parser.add_argument("records", help="folder of records")
-    parser.add_argument("--method", default="tvl1", choices=METHODS, help="(tvl1)")
-    parser.add_argument("--num_videos", type=count, default=24, help="first ones (24)")
+    parser.add_argument("--method", default="tvl1", choices=BARE, help="(tvl1)")
+    parser.add_argument("--num_videos", type=count, default=24, help="of RECORDS (24)")
     parser.add_argument("--workers", type=count, default=2, help="cores (2)")
     parser.add_argument("--repetitions", type=count, default=3, help="of each (3)")
     parser.add_argument("--json", action="store_true", help="print as JSON")

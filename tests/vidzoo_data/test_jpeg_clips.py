@@ -133,7 +133,7 @@ def test_inside_a_saved_model(videos, tmp_path):
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ([["x"], [""], [""]], r"one frame or more. Without:\W+1\W+2\b"),
+        ([["x"], [""], [""]], r"one image or more. Without:\W+1\W+2\b"),
         ([["x", ""], ["", "x"]], r"end of a row only.*\W+1\b"),
     ],
 )

@@ -7,8 +7,7 @@ from vidzoo.progress import Progress
 from vidzoo.tasks import prepare
 from vidzoo.tasks.open_records import open_records
 from vidzoo_data.flow import FlowSettings
-from vidzoo_data.flow.stored import seconds_per_field
-from vidzoo_data.records import write
+from vidzoo_data.records import resumable, write
 
 
 def run(
@@ -39,7 +38,8 @@ def run(
 
     Raises:
         UsageError: a value is out of range, or an option is none for records.
-        FlowError: OpenCV is installed without what the method needs.
+        FlowError: OpenCV is installed without what the method needs, or stored frames
+            do not have the rate that flow is asked for at.
         VidzooError: as `prepare.run`.
     """
     given = {"bound": bound, "fps": flow_fps}
@@ -61,7 +61,9 @@ def run(
         )
     records = open_records(source)
     if not prepare.is_done(out):
-        _say_how_long(records, settings, workers)
+        resumable.check_folder(Path(out))
+        found = write.probe_stored_flow(records, settings)
+        prepare.say_how_long(settings.method, *found, workers)
     with Progress("flow", len(records.videos), "videos") as progress:
         return write.add_flow(
             records,
@@ -70,15 +72,3 @@ def run(
             workers=workers,
             on_progress=lambda done, total: progress.update(done),
         )
-
-
-def _say_how_long(records, settings, workers):
-    entries = list(records.videos.values())
-    entry = entries[len(entries) // 2]
-    middle = entry.num_frames // 2
-    frames = records.read_frames(entry, [middle, min(middle + 1, entry.num_frames - 1)])
-    seconds = seconds_per_field(*frames, settings)
-    seconds /= entry.height * entry.width
-    num_fields = sum(max(each.num_frames - 1, 1) for each in entries)
-    pixels = sum(each.num_frames * each.height * each.width for each in entries)
-    prepare.say_how_long(settings.method, num_fields, seconds * pixels, workers)

@@ -8,7 +8,7 @@ from vidzoo.errors import UsageError
 from vidzoo.progress import Progress
 from vidzoo_data import sources
 from vidzoo_data.flow import FlowSettings
-from vidzoo_data.records import write
+from vidzoo_data.records import resumable, write
 
 _log = logging.getLogger("vidzoo")
 _SIZE = 256  # pixels of the short side, where neither user nor data set says
@@ -62,6 +62,7 @@ def run(
     count = len(data.videos)
     _log.info("%d videos of %d classes: %s", count, len(data.classes), splits)
     if flow is not None and not is_done(out):
+        resumable.check_folder(Path(out))
         num_fields, seconds = write.probe_flow(
             data,
             size=settings["size"],
@@ -96,14 +97,18 @@ def say_how_long(method: str, num_fields: float, seconds: float, workers) -> Non
     """
     workers = workers or os.cpu_count() or 1
     minutes = seconds / workers / 60
-    duration = (
-        f"{minutes:.0f} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
-    )
+    duration = "a minute"
+    if minutes >= 100:
+        duration = f"{minutes / 60:.1f} hours"
+    elif minutes >= 1.5:
+        duration = f"{minutes:.0f} minutes"
+    elif not seconds:
+        duration = "a time that no video's header tells"
     _log.info(
-        "flow: about %d fields by %s, which takes about %s with %d processes",
+        "flow: about %d fields by %s, at most about %s with %d processes",
         num_fields,
         method,
-        duration if minutes >= 1 else "a minute",
+        duration,
         workers,
     )
 

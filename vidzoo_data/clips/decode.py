@@ -22,22 +22,19 @@ def decode(jpegs, window):
     return _each(one, jpegs, 3)
 
 
-def decode_flow(images, window):
-    """Decodes one window of the images of every field.
+def decode_flow(images):
+    """Decodes the images of every field, which must be of one size.
 
     Args:
         images: string `(2, T)`: grey PNGs or JPEGs of x and of y.
-        window: int32 `(4,)`: y, x, height and width in pixels.
 
     Returns:
-        uint8 `(T, height, width, 2)`.
+        uint8 `(T, H, W, 2)`.
     """
-    y, x, height, width = tf.unstack(window)
 
     def one(image):
         # In spite of its name it decodes JPEGs as well.
-        whole = tf.io.decode_png(image, channels=1)
-        return whole[y : y + height, x : x + width]
+        return tf.io.decode_png(image, channels=1)
 
     return tf.concat([_each(one, images[axis], 1) for axis in range(2)], axis=-1)
 

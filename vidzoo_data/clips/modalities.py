@@ -64,7 +64,8 @@ def decoded(name: str, encoded, window, bound: float | None):
     """
     if name == RGB:
         return decode.decode(encoded, window)
-    images = decode.decode_flow(encoded, window)
+    y, x, height, width = tf.unstack(window)
+    images = decode.decode_flow(encoded)[:, y : y + height, x : x + width]
     if name == FLOW:
         return images
     return tf.cast(images, tf.float32) * (2 * bound / 255) - bound

@@ -2,8 +2,14 @@
 
 import tensorflow as tf
 
-from vidzoo_data.clips.decode import decode, mirror, resize, stack_snippets
-from vidzoo_data.clips.modalities import FLOW, decoded, fitted, mirrored
+from vidzoo_data.clips.decode import (
+    decode,
+    decode_flow,
+    mirror,
+    resize,
+    stack_snippets,
+)
+from vidzoo_data.clips.modalities import FLOW, fitted, mirrored
 from vidzoo_data.clips.sample import to_float64
 
 
@@ -46,7 +52,7 @@ def jpeg_clips(
     if sampling.needs_rate and fps is None:
         raise ValueError(f"{sampling} needs `fps`, the rate of the frames. Give it.")
     jpegs = tf.convert_to_tensor(jpegs)
-    counts = _checked_counts(jpegs)
+    counts = _checked_counts(jpegs, "jpegs")
     rates = tf.broadcast_to(to_float64(0.0 if fps is None else fps), tf.shape(counts))
 
     def clip(row):
@@ -98,8 +104,13 @@ def flow_clips(
     if sampling.num_snippets is None or sampling.needs_rate:
         raise ValueError(f"{sampling} cannot sample flow here; give `Segments`.")
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-    counts = _checked_counts(x)
-    differing = counts != _checked_counts(y)
+    message = "Give as many rows of x as of y. Found:"
+    check = tf.debugging.Assert(
+        tf.shape(x)[0] == tf.shape(y)[0], [message, tf.shape(x)]
+    )
+    with tf.control_dependencies([check]):
+        counts = _checked_counts(x, "x")
+        differing = counts != _checked_counts(y, "y")
     check = _no_row(differing, "Give as many images of x as of y. Not so in rows:")
     with tf.control_dependencies([check]):
         counts = tf.identity(counts)
@@ -108,13 +119,16 @@ def flow_clips(
         x, y, count = row
         numbers = tf.reshape(sampling.centered(count), [-1])
         images = tf.stack([tf.gather(x, numbers), tf.gather(y, numbers)])
-        shape = tf.shape(tf.io.decode_png(images[0, 0], channels=1))[:2]
+        whole = decode_flow(images)  # an error if they differ in size
+        shape = tf.shape(whole)[1:3]
         stored = _stored_shape(shape, stored_size)
         message = f"Give flow between frames of the stored size, {stored_size}. Found:"
         check = tf.debugging.Assert(tf.reduce_all(shape == stored), [message, shape])
         with tf.control_dependencies([check]):
             window, flip = crop.window(shape[0], shape[1], tf.zeros([2], tf.int64))
-        shown = fitted(FLOW, decoded(FLOW, images, window, None), crop.size)
+        top, left, height, width = tf.unstack(window)
+        shown = whole[:, top : top + height, left : left + width]
+        shown = fitted(FLOW, shown, crop.size)
         shown = tf.cond(flip, lambda: mirrored(FLOW, shown), lambda: shown)
         return stack_snippets(shown, sampling.snippet_length)
 
@@ -124,14 +138,14 @@ def flow_clips(
     return tf.map_fn(clip, (x, y, counts), fn_output_signature=signature)
 
 
-def _checked_counts(images):
+def _checked_counts(images, name):
     """Images in each row, int32 `(N,)`."""
     present = tf.strings.length(images) > 0
     counts = tf.reduce_sum(tf.cast(present, tf.int32), axis=1)
     gaps = tf.reduce_any(present != tf.sequence_mask(counts, tf.shape(images)[1]), 1)
     checks = [
-        _no_row(counts == 0, "Give every row of `jpegs` one frame or more. Without:"),
-        _no_row(gaps, "Pad `jpegs` at the end of a row only. Padded before it, rows:"),
+        _no_row(counts == 0, f"Give every row of `{name}` one image or more. Without:"),
+        _no_row(gaps, f"Pad `{name}` at the end of a row only. Padded before, rows:"),
     ]
     with tf.control_dependencies(checks):
         return tf.identity(counts)

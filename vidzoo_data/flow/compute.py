@@ -208,7 +208,13 @@ def _between(frame, next_frame, compute):
         (0, 0),
     )
     images = (np.pad(image, padding, mode="edge") for image in (frame, next_frame))
-    flow = compute(*images)[:height, :width]
+    try:
+        flow = compute(*images)[:height, :width]
+    except cv2.error as error:
+        raise FlowError(
+            f"OpenCV {cv2.__version__} cannot compute flow of {width}x{height} frames: "
+            f"{error.err}; use another method of {', '.join(METHODS)}, or other frames."
+        ) from error
     if not np.isfinite(flow).all():
         raise FlowError(
             f"OpenCV {cv2.__version__} found flow that is not finite at "

@@ -10,6 +10,7 @@ or added to them.
 import functools
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -58,6 +59,8 @@ class FlowSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"`{name}` must be above 0. Received: {value}.")
+            if value is not None:  # 40 and 40.0 are one setting
+                object.__setattr__(self, name, float(value))
 
     def as_dict(self) -> dict:
         """JSON-ready."""
@@ -99,6 +102,7 @@ def stored_flow(
     settings: FlowSettings,
     fps: float,
     keep_in: Path | None = None,
+    max_bytes: float = math.inf,
 ) -> StoredFlow:
     """Computes the fields between pairs of JPEGs, or finds them where they were kept.
 
@@ -107,16 +111,18 @@ def stored_flow(
         settings: how.
         fps: of `StoredFlow`.
         keep_in: a folder where the fields are kept under the pairs' digest.
+        max_bytes: that all images together may have.
 
     Raises:
-        FlowError: a JPEG does not decode, or the flow cannot be computed.
+        FlowError: a JPEG does not decode, or the flow cannot be computed, or needs more
+            room.
         OSError: the fields cannot be kept.
     """
     pairs = list(pairs)
     path = None if keep_in is None else keep_in / _digest(pairs, settings)
     images = None if path is None else _kept(path)
     if images is None:
-        images = _computed(pairs, settings)
+        images = _computed(pairs, settings, max_bytes)
         if path is not None:
             _keep(path, images)
     x, y = images
@@ -135,23 +141,26 @@ def seconds_per_field(frame: bytes, next_frame: bytes, settings: FlowSettings) -
     cv2.setNumThreads(1)
     started = time.perf_counter()
     try:
-        _computed([(frame, next_frame)], settings)
+        _computed([(frame, next_frame)], settings, math.inf)
     finally:
         cv2.setNumThreads(threads)
     return time.perf_counter() - started
 
 
-def _computed(pairs, settings):
+def _computed(pairs, settings, max_bytes):
     decode = functools.lru_cache(maxsize=2)(_decode)
     method = compute.METHODS[settings.method]
-    fields = [
-        encode.to_images(
-            method(decode(frame), decode(next_frame)),
-            settings.bound,
-            settings.image_format,
-        )
-        for frame, next_frame in pairs
-    ]
+    fields, num_bytes = [], 0
+    for frame, next_frame in pairs:
+        flow = method(decode(frame), decode(next_frame))
+        fields.append(encode.to_images(flow, settings.bound, settings.image_format))
+        num_bytes += sum(map(len, fields[-1]))
+        if num_bytes > max_bytes:
+            raise FlowError(
+                f"too long to store as one record: {len(fields)} fields of "
+                f"{len(pairs)} have {num_bytes / 1e9:.1f} GB already, beside the frames; "
+                "take fewer or smaller frames, flow as JPEG, or cut the video."
+            )
     return tuple(zip(*fields, strict=True)) if fields else ((), ())
 
 

@@ -100,7 +100,7 @@ def encode_video(
             )
         step = 1.0 if fps is None else decoded.fps / fps  # source frames per frame
         with _naming_flow_errors(path):
-            apart = _frames_apart(decoded.fps, flow)
+            apart = frames_apart(decoded.fps, flow)
         ends = _FieldEnds(step, apart)
         jpegs, num_decoded, num_bytes = [], 0, 0
         for frame, repeats in _resample(decoded, step):
@@ -108,7 +108,7 @@ def encode_video(
                 jpeg = _jpeg(_resize(frame, height, width), options)
                 ends.see(num_decoded, jpeg, range(len(jpegs), len(jpegs) + repeats))
                 jpegs.extend([jpeg] * repeats)
-                num_bytes += len(jpeg) * max(repeats, 1)
+                num_bytes += len(jpeg) * repeats
                 _check_room(path, len(jpegs), num_bytes)
             num_decoded += 1
         rate = float(fps or decoded.fps)
@@ -117,8 +117,6 @@ def encode_video(
             next_jpegs = jpegs[1:] if apart is None else ends.jpegs
             with _naming_flow_errors(path):
                 fields = _fields(jpegs, next_jpegs, flow, rate, keep_in)
-            num_bytes += sum(map(len, (*fields.x, *fields.y)))
-            _check_room(path, len(jpegs), num_bytes)
         return EncodedVideo(
             jpegs=tuple(jpegs),
             fps=rate,
@@ -167,7 +165,7 @@ def flow_between(
         FlowError: the flow cannot be computed, or it is asked for at a rate and `fps`
             is unknown or lower.
     """
-    apart = _frames_apart(fps, settings)
+    apart = frames_apart(fps, settings)
     ends = jpegs[1:]
     if apart:
         numbers = (second_frame(i, 1.0, apart) for i in range(len(jpegs)))
@@ -189,6 +187,8 @@ def probe_flow(
             if fps and decoded.fps:
                 num_fields *= fps / decoded.fps
             height, width = _stored_size(decoded.height, decoded.width, size)
+            if max(height, width) > _LONGEST_SIDE:
+                return None
             frames = [_resize(f, height, width) for f in itertools.islice(decoded, 2)]
         started = time.perf_counter()
         METHODS[flow.method](frames[0], frames[-1])
@@ -243,8 +243,12 @@ class _FieldEnds:
             self._wanted.popleft()
 
 
-def _frames_apart(fps, flow):
-    """Video frames from a field's first to its second; None for stored neighbours."""
+def frames_apart(fps: float, flow: FlowSettings | None) -> float | None:
+    """Video frames from a field's first to its second; None for stored neighbours.
+
+    Raises:
+        FlowError: the video does not have the rate that flow is asked for at.
+    """
     if flow is None or flow.fps is None:
         return None
     if not fps:
@@ -255,8 +259,7 @@ def _frames_apart(fps, flow):
     if flow.fps > fps * _SAME_RATE:
         raise FlowError(
             f"flow at {flow.fps:g} frames per second was asked for, but its frames are "
-            f"there at {fps:g} only; ask for that or less, or compute the flow from "
-            "the video itself."
+            f"there at {fps:g} only; ask for that or less."
         )
     return max(fps / flow.fps, 1.0)
 
@@ -264,7 +267,8 @@ def _frames_apart(fps, flow):
 def _fields(jpegs, ends, settings, fps, keep_in):
     """The flow from each frame to its end; of a video without any, one zero field."""
     pairs = list(zip(jpegs, ends, strict=False)) or [(jpegs[0], jpegs[0])]
-    return stored_flow(pairs, settings, float(settings.fps or fps), keep_in)
+    room = MAX_RECORD_BYTES - sum(map(len, jpegs))
+    return stored_flow(pairs, settings, float(settings.fps or fps), keep_in, room)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from vidzoo.errors import RecordError
-from vidzoo_data import atomic, parallel
+from vidzoo_data import atomic
 from vidzoo_data.records import folder, schema
 from vidzoo_data.records.encode import EncodedVideo
 from vidzoo_data.sources.source import Source, Video
@@ -77,7 +77,7 @@ def write_folder(
     out = Path(out)
     plan = _fingerprint(source, made_with)
     with _naming_errors(out):
-        _check_folder(out)
+        check_folder(out)
         if _is_tidy(out):
             return _finished(out, plan, made_with)
         with _locked(out):
@@ -148,8 +148,12 @@ def _plan_shards(videos: Sequence[Video], per_shard: int) -> dict[str, list[Vide
 # What a folder holds already
 
 
-def _check_folder(out):
-    """Checks that the folder is missing, empty, or one of records."""
+def check_folder(out: Path) -> None:
+    """Checks that the folder is missing, empty, or one of records.
+
+    Raises:
+        RecordError: it holds something else.
+    """
     if not out.exists():
         return
     if not out.is_dir():
@@ -312,10 +316,6 @@ def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
         with folder.ShardWriter(temporary, shard.name) as writer:
             for video in videos:
                 result = next(encoded)
-                if result == parallel.CRASHED:
-                    result = (
-                        "the decoder crashed; re-encode the video, or leave it out."
-                    )
                 if isinstance(result, str):
                     quarantined.append((video.video_id, result))
                 else:
@@ -372,7 +372,7 @@ def _finish(out, source, made_with, plan, results, num_short):
     if not rows:
         _remove(out, results)
         raise RecordError(
-            f"{out}: none of the {len(source.videos)} videos can be decoded, so there "
+            f"{out}: none of the {len(source.videos)} videos can be stored, so there "
             f"are no records; first: {': '.join(quarantined[0])}"
         )
     kept = {row["video_id"] for row in rows}

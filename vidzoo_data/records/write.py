@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from vidzoo.errors import RecordError
+from vidzoo.errors import FlowError, RecordError
 from vidzoo_data import parallel
-from vidzoo_data.flow import compute
+from vidzoo_data.flow import compute, stored
 from vidzoo_data.flow.stored import FlowSettings
 from vidzoo_data.records import encode, resumable
 from vidzoo_data.records.read import Records
@@ -18,6 +18,11 @@ from vidzoo_data.sources.source import Source, Video
 
 VIDEOS_PER_SHARD = 64
 _NUM_PROBED = 16  # videos
+_CRASHED = "the decoder crashed; re-encode the video, or leave it out."
+_CRASHED_IN_FLOW = (
+    "the process that worked on it died, of its frames or for want of memory; try "
+    "fewer `workers`, re-encode the video, or leave it out."
+)
 
 
 def prepare(
@@ -84,7 +89,8 @@ def prepare(
             **{"size": size, "fps": fps, "quality": quality},
             **{"flow": flow, "keep_in": keep_in},
         )
-        return _run(task, paths, workers, len(paths))
+        crashed = _CRASHED if flow is None else _CRASHED_IN_FLOW
+        return _run(task, paths, workers, len(paths), crashed)
 
     return resumable.write_folder(source, out, made_with, encoded, on_progress)
 
@@ -113,11 +119,13 @@ def add_flow(
     Raises:
         ValueError: `workers` is below 1.
         RecordError: as in `prepare`, or `records` are damaged.
-        FlowError: OpenCV is installed without what the flow's method needs.
+        FlowError: OpenCV is installed without what the flow's method needs, or flow is
+            asked for at a higher rate than frames are there at.
         VidzooError: no worker process can start.
     """
     check_arguments(workers=workers)
     compute.check_available(flow.method)
+    _check_rate(records, flow)
     made_with = {
         "videos_per_shard": VIDEOS_PER_SHARD,
         **records.made_with,
@@ -126,14 +134,29 @@ def add_flow(
     }
 
     def encoded(videos, keep_in):
-        stored = (_stored(records, video.video_id) for video in videos)
+        items = (_stored(records, video.video_id) for video in videos)
         task = partial(encode.add_flow_or_reason, settings=flow, keep_in=keep_in)
-        return _run(task, stored, workers, len(videos))
+        return _run(task, items, workers, len(videos), _CRASHED_IN_FLOW)
 
     source = _as_source(records)
     return resumable.write_folder(
         source, out, made_with, encoded, on_progress, num_short=records.num_short
     )
+
+
+def _check_rate(records, flow):
+    """A rate that stored frames do not have would leave their videos out."""
+    slow = []
+    for entry in records.videos.values():
+        try:
+            encode.frames_apart(entry.fps, flow)
+        except FlowError as error:
+            slow.append(f"{entry.video_id}: {error}")
+    if slow:
+        raise FlowError(
+            f"{records.path}: {len(slow)} of {len(records.videos)} videos cannot have "
+            f"this flow; first: {slow[0]}"
+        )
 
 
 def probe_flow(
@@ -163,9 +186,11 @@ def probe_flow(
     """
     compute.check_available(flow.method)
     paths = [os.fspath(video.path) for video in source.videos]
+    if not paths:
+        return 0.0, 0.0
     probed = paths[:: -(-len(paths) // _NUM_PROBED) or 1]
     task = partial(encode.probe_flow, size=size, fps=fps, flow=flow)
-    found = [x for x in _run(task, probed, workers, len(probed)) if _told(x)]
+    found = [x for x in _run(task, probed, workers, len(probed)) if x is not None]
     if not found:
         return 0.0, 0.0
     scale = len(paths) / len(found)
@@ -173,8 +198,23 @@ def probe_flow(
     return num_fields, sum(number * seconds for number, seconds in found) * scale
 
 
-def _told(probed):
-    return probed not in (None, parallel.CRASHED)
+def probe_stored_flow(records: Records, flow: FlowSettings) -> tuple[float, float]:
+    """As `probe_flow`, of frames that are stored already.
+
+    Raises:
+        RecordError: the records are damaged.
+    """
+    entries = list(records.videos.values())
+    num_fields = sum(max(entry.num_frames - 1, 1) for entry in entries)
+    seconds, pixels = 0.0, 0
+    for entry in entries[:: -(-len(entries) // _NUM_PROBED)]:
+        middle = entry.num_frames // 2
+        pair = records.read_frames(entry, sorted({max(middle - 1, 0), middle}))
+        if len(set(pair)) == 2:  # equal frames need no computing
+            seconds += stored.seconds_per_field(*pair, flow)
+            pixels += entry.height * entry.width
+    all_pixels = sum(e.num_frames * e.height * e.width for e in entries)
+    return num_fields, seconds * all_pixels / max(pixels, 1)
 
 
 def _as_source(records):
@@ -208,9 +248,11 @@ def _stored(records, video_id):
     )
 
 
-def _run(task, items, workers, num_items):
+def _run(task, items, workers, num_items, crashed=None):
+    """`task` of every item, in order; `crashed` for one whose process died."""
     workers = min(workers or os.cpu_count() or 1, num_items)
-    yield from parallel.run_in_order(task, items, workers=workers)
+    for result in parallel.run_in_order(task, items, workers=workers):
+        yield crashed if result == parallel.CRASHED else result
 
 
 def check_arguments(

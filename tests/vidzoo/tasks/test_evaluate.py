@@ -261,5 +261,5 @@ def test_classify_jpegs_answers_as_the_model_in_memory(runs, records, tmp_path):
     found = served.signatures["classify_jpegs"](jpegs=jpegs)["scores"]
     expected = tf.nn.softmax(scores.logits)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="one frame or more"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one image or more"):
         served.signatures["classify_jpegs"](jpegs=tf.constant([[b"", b""]]))

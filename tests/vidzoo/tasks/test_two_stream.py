@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.records import png
 from tests.vidzoo_data.test_stored_flow import write_video
 from vidzoo import cli
 from vidzoo.errors import CheckpointError, RecordError, UsageError, VidzooError
@@ -172,9 +173,17 @@ def test_a_network_on_flow_alone_is_served_too(run, records, videos, tmp_path):
     both = classify(flow_x=tf.constant(rows), flow_y=tf.constant(ys))["scores"]
     alone = classify(flow_x=tf.constant([x[:3]]), flow_y=tf.constant([y[:3]]))["scores"]
     np.testing.assert_allclose(both[1], alone[0], atol=1e-6)
+    small = png(np.zeros((20, 30), np.uint8))
     for wrong, message in (
         ({"flow_y": tf.constant([y[:2] + [b""]])}, "as many images of x as of y"),
         ({"flow_x": tf.constant([[x[0][:40]] * 3])}, "PNG|png|decode|Invalid"),
+        ({"flow_x": tf.constant([[b""] * 3])}, "every row of `x` one image or more"),
+        ({"flow_y": tf.constant([y[:3]] * 2)}, "as many rows of x as of y"),
+        ({"flow_y": tf.constant([[*y[:2], small]])}, ""),
+        (
+            {name: tf.constant([[small] * 3]) for name in ("flow_x", "flow_y")},
+            "flow between frames of the stored size",
+        ),
     ):
         given = {"flow_x": tf.constant([x[:3]]), "flow_y": tf.constant([y[:3]])} | wrong
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
