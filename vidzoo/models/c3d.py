@@ -62,7 +62,8 @@ def C3D(
         for convolution in names:
             x = _conv(x, filters, convolution)
         x = _ceil_max_pool(x, *pooling, f"pool{number}")
-    x = fully_connected.features(x, fc_size, dropout)
+    follows = weights_file is not None
+    x = fully_connected.features(x, fc_size, dropout, weights_follow=follows)
     logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(clip, logits, name=name)
     if weights_file is not None:

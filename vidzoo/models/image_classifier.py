@@ -11,8 +11,8 @@ from vidzoo.weights import assign, load
 from vidzoo.weights.weights_file import WeightsFile
 
 
-def average_pool(x):
-    """`(N, H, W, C)` feature maps to `(N, C)` features."""
+def average_pool(x, *, weights_follow: bool):
+    """`(N, H, W, C)` feature maps to `(N, C)` features; there are no weights."""
     return layers.GlobalAveragePooling2D(name="pool")(x)
 
 
@@ -26,7 +26,8 @@ def build(
 ) -> keras.Model:
     """Builds `(N, H, W, C)` images to `(N, K)` logits on a backbone.
 
-    `features` makes one vector of the last stage's map.
+    `features` makes one vector of the last stage's map, and is told by `weights_follow`
+    whether the weights in it are set next.
     """
     weights_file = load.open_weights(weights, backbone.name, backbone.variant)
     settings = load.preprocess_settings(weights_file, backbone.preprocess)
@@ -34,7 +35,8 @@ def build(
     x = Preprocess(**settings, name="preprocess")(image)
     for stage in backbone.stages.values():
         x = stage(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="head")(features(x))
+    x = features(x, weights_follow=weights_file is not None)
+    logits = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(image, logits, name=name)
     if weights_file is not None:
         assign.assign_network(model, weights_file, backbone.name, backbone.variant)

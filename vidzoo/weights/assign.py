@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from vidzoo.errors import WeightsError
+from vidzoo.weights import memory
 from vidzoo.weights.weights_file import WeightsFile
 
 _HEAD = "head"
@@ -214,12 +215,13 @@ def _set_or_restore(variables, arrays, old_values):
             for block in _blocks(variable):
                 np.save(old_values, block, allow_pickle=False)
             done.append(variable)
-            variable.assign(arrays[name])
+            memory.assign(variable, arrays[name])
     except BaseException:
         old_values.seek(0)
         for variable in done:
             blocks = [np.load(old_values) for _ in _blocks(variable)]
-            variable.assign(np.concatenate(blocks).reshape(variable.shape))
+            values = np.concatenate(blocks).reshape(variable.shape)
+            memory.assign(variable, values)
         raise
 
 
@@ -231,7 +233,7 @@ def _no_room(error):
     )
 
 
-def _blocks(variable, limit=2**24):
+def _blocks(variable, limit=2**22):
     """A variable's values, some rows at a time: Keras copies what it converts twice."""
     shape = tuple(variable.shape)
     rows = max(1, limit // (4 * math.prod(shape[1:]) or 1))

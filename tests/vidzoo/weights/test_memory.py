@@ -1,12 +1,19 @@
-"""Peak memory of reading and loading: at most twice the weights and 256 MB."""
+"""Peak memory of reading and loading: at most twice the weights and 256 MB.
 
+And what saves it: variables that take an array's copy as it is.
+"""
+
+import itertools
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
 from tests.vidzoo.weights import formats
+from vidzoo import models
+from vidzoo.weights import load, memory
 
 NUM_ARRAYS, SHAPE = 8, (3072, 3072)
 SIZE = NUM_ARRAYS * 4 * SHAPE[0] * SHAPE[1]
@@ -35,6 +42,13 @@ weights_file = load.open_weights(sys.argv[1])
 assign.assign_network(model, weights_file, "toy", "v1")
 assert float(layers[3].kernel[5, 7]) == 3
 """
+INTO_A_NETWORK = """
+from vidzoo import models
+
+model = getattr(models, sys.argv[2])(weights=sys.argv[1])
+fc6 = model.get_layer("fc6")
+assert float(fc6.kernel[5, 7]) == float(fc6.bias[9]) == float(fc6.kernel[-1, -1]) == 14
+"""
 AFTER = """
 print("used", memory("VmHWM") - before)
 """
@@ -47,11 +61,12 @@ def write_caffemodel(path, arrays):
         return varint(number << 3 | 2) + varint(len(content)) + content
 
     with path.open("wb") as file:
-        for name, array in arrays.items():
-            blob = field(7, field(1, b"".join(map(varint, array.shape))))
-            blob += field(5, array.tobytes())
-            layer = field(1, name.rpartition("/")[0].encode()) + field(7, blob)
-            file.write(field(100, layer))
+        for layer, names in itertools.groupby(arrays, lambda n: n.rpartition("/")[0]):
+            message = field(1, layer.encode())
+            for name in names:
+                blob = field(7, field(1, b"".join(map(varint, arrays[name].shape))))
+                message += field(7, blob + field(5, arrays[name].tobytes()))
+            file.write(field(100, message))
 
 
 def varint(value):
@@ -76,14 +91,19 @@ WRITERS = {
 }
 
 
+def write_tf1_index(path, arrays):
+    """Under the arrays' own names, which TF 2 does not keep."""
+    formats.write_tf1_checkpoint(path.with_suffix(""), arrays)
+
+
 @pytest.fixture(scope="module")
 def arrays():
     return {f"d{i}/weights": np.full(SHAPE, i, np.float32) for i in range(NUM_ARRAYS)}
 
 
-def used(code, path):
+def used(code, *arguments):
     done = subprocess.run(
-        [sys.executable, "-c", READ + code + AFTER, path],
+        [sys.executable, "-c", READ + code + AFTER, *arguments],
         capture_output=True,
         text=True,
     )
@@ -119,3 +139,161 @@ def test_loading_into_a_model(arrays, tmp_path):
     np.savez(tmp_path / "w.npz", **content)
     assert 2 * SIZE <= used(INTO_A_MODEL, tmp_path / "w.npz") <= LIMIT
     (tmp_path / "w.npz").unlink()
+
+
+# VGG-16's layers: Caffe's name and ours, torchvision's, keras.applications', the shape
+CONVOLUTIONS = [
+    (f"conv{stage}_{i}", f"features.{number}", f"block{stage}_conv{i}", (3, 3, *sizes))
+    for stage, i, number, *sizes in (
+        *((1, 1, 0, 3, 64), (1, 2, 2, 64, 64)),
+        *((2, 1, 5, 64, 128), (2, 2, 7, 128, 128)),
+        *((3, 1, 10, 128, 256), (3, 2, 12, 256, 256), (3, 3, 14, 256, 256)),
+        *((4, 1, 17, 256, 512), (4, 2, 19, 512, 512), (4, 3, 21, 512, 512)),
+        *((5, 1, 24, 512, 512), (5, 2, 26, 512, 512), (5, 3, 28, 512, 512)),
+    )
+]
+VGG16 = [
+    *CONVOLUTIONS,
+    ("fc6", "classifier.0", "fc1", (25088, 4096)),
+    ("fc7", "classifier.3", "fc2", (4096, 4096)),
+    ("fc8", "classifier.6", "predictions", (4096, 1000)),
+]
+# suffix: column of VGG16, and how that origin names a kernel and a bias
+ORIGINS = {
+    "npz": (2, "kernel", "bias"),
+    "h5": (2, "kernel", "bias"),
+    "index": (2, "kernel", "bias"),
+    "zip.pth": (1, "weight", "bias"),
+    "stream.pth": (1, "weight", "bias"),
+    "safetensors": (1, "weight", "bias"),
+    "caffemodel": (0, "weights", "biases"),
+}
+
+
+def vgg16(column, kernel, bias):
+    """An origin's arrays, filled with the number of their layer: fc6 is the 14th."""
+    arrays = {}
+    for number, row in enumerate(VGG16, start=1):
+        *space, inputs, outputs = row[-1]
+        shape = row[-1] if column == 2 else (outputs, inputs, *space)
+        mark = "." if column == 1 else "/"
+        arrays[f"{row[column]}{mark}{kernel}"] = np.full(shape, number, np.float32)
+        arrays[f"{row[column]}{mark}{bias}"] = np.full(outputs, number, np.float32)
+    return arrays
+
+
+@needs_proc
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ORIGINS)
+def test_loading_vgg16(suffix, tmp_path):
+    """Three quarters of it are one layer, fc6."""
+    path = tmp_path / f"w.{suffix}"
+    arrays = vgg16(*ORIGINS[suffix])
+    size = sum(array.nbytes for array in arrays.values())
+    assert size == 4 * 138_357_544
+    write = {"index": write_tf1_index}.get(suffix, WRITERS[suffix])
+    write(path, arrays)
+    del arrays
+    assert 2 * size <= used(INTO_A_NETWORK, path, "VGG16") <= 2 * size + 256 * 2**20
+    for file in tmp_path.iterdir():
+        file.unlink()
+
+
+@needs_proc
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("builder", "network", "variant"),
+    [("AlexNet", "alexnet", "caffe"), ("C3D", "c3d", "sports1m")],
+)
+def test_loading_other_networks_with_a_wide_layer(builder, network, variant, tmp_path):
+    path = tmp_path / "w.npz"
+    model = getattr(models, builder)()
+    for variable in model.get_layer("fc6").weights:
+        variable.assign(np.full(variable.shape, 14, np.float32))
+    load.save_weights(path, model, network=network, backbone=network, variant=variant)
+    size = 4 * model.count_params()
+    del model
+    assert 2 * size <= used(INTO_A_NETWORK, path, builder) <= 2 * size + 256 * 2**20
+    path.unlink()
+
+
+@pytest.fixture
+def all_are_large(monkeypatch):
+    monkeypatch.setattr(memory, "_LARGE", 1)
+
+
+def variable(shape=(3, 4), dtype="float32"):
+    return keras.Variable(memory.unset, shape, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "bfloat16"])
+@pytest.mark.parametrize("shape", [(3, 4), (2, 1, 5), (7,), (), (0, 4)])
+def test_assigned_values_are_the_arrays(shape, dtype, all_are_large):
+    for given in (np.float32, np.float64, np.float16):
+        array = np.arange(np.prod(shape), dtype=given).reshape(shape) / 4
+        for view in (array, array.T.copy().T):
+            found = variable(shape, dtype)
+            assert np.asarray(found).shape == shape and not np.asarray(found).any()
+            memory.assign(found, view)
+            assert found.dtype == dtype
+            np.testing.assert_array_equal(np.asarray(found, np.float64), array)
+
+
+def test_an_array_is_not_kept(all_are_large):
+    """Two subnetworks get the same array, and are then trained apart."""
+    array = np.full((3, 4), 2, np.float32)
+    one, other = variable(), variable()
+    memory.assign(one, array)
+    memory.assign(other, array)
+    array[...] = 5
+    one.assign_add(np.ones((3, 4), np.float32))
+    assert np.all(np.asarray(one) == 3)
+    assert np.all(np.asarray(other) == 2)
+    assert np.all(array == 5)
+
+
+def test_another_shape_is_refused(all_are_large):
+    found = variable()
+    with pytest.raises(ValueError, match=r"shape"):
+        memory.assign(found, np.ones((4, 3), np.float32))
+    assert not np.asarray(found).any()
+
+
+def dense(assign):
+    """A small network whose weights were set by `assign(variable, array)`."""
+    layers = [keras.layers.Dense(16, activation="relu") for _ in range(2)]
+    model = keras.Sequential([keras.Input((8,)), *layers, keras.layers.Dense(3)])
+    random = np.random.default_rng(0)
+    for weights in model.weights:
+        assign(weights, random.standard_normal(weights.shape, np.float32))
+    return model
+
+
+def test_a_network_trains_as_one_set_by_keras(all_are_large):
+    random = np.random.default_rng(1)
+    x, labels = random.standard_normal((32, 8)), random.integers(0, 3, 32)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    ours, keras_own = dense(memory.assign), dense(keras.Variable.assign)
+    before = ours.get_weights()
+    for model in (ours, keras_own):
+        model.compile(keras.optimizers.SGD(1e-2, 0.9), loss, jit_compile=False)
+        model.fit(x, labels, epochs=5, shuffle=False, verbose=0)
+    trained = zip(before, ours.get_weights(), keras_own.get_weights(), strict=True)
+    for start, one, other in trained:
+        assert np.abs(one - start).max() > 1e-2
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_copy_of_a_loaded_network_starts_afresh(all_are_large, tmp_path):
+    """Its configuration has the layers' own initialisers, not zeros."""
+    build = {"num_classes": 3, "fc_size": 8}
+    origin = models.AlexNet(**build)
+    names = {"network": "alexnet", "backbone": "alexnet", "variant": "caffe"}
+    load.save_weights(tmp_path / "w.npz", origin, **names)
+    loaded = models.AlexNet(**build, weights=tmp_path / "w.npz")
+    copy = keras.models.clone_model(loaded)
+    for name in ("fc6", "fc7"):
+        kernels = [m.get_layer(name).kernel for m in (origin, loaded, copy)]
+        expected, found, fresh = (np.asarray(kernel) for kernel in kernels)
+        np.testing.assert_array_equal(found, expected)
+        assert np.std(fresh) > 0.5 * np.std(expected) and (fresh != expected).all()
