@@ -11,7 +11,7 @@ import keras
 from keras import layers, ops
 
 from vidzoo.layers import local_response_normalization
-from vidzoo.models import modalities
+from vidzoo.models import fully_connected, modalities
 from vidzoo.models.googlenet import ceil_max_pool
 from vidzoo.models.tsn import merge_time, split_time
 from vidzoo.weights import assign, initialize, load, preprocessing
@@ -81,7 +81,7 @@ def CNNM2048(
     x = _convolutions(x, second_normalization=modality == "rgb")
     x = layers.Flatten(name="flatten")(x)
     for layer_name, units in zip(("fc6", "fc7"), fc_sizes, strict=True):
-        x = layers.Dense(units, activation="relu", name=layer_name)(x)
+        x = fully_connected.dense(x, units, weights_file is not None, layer_name)
         x = layers.Dropout(dropout, name=f"{layer_name}_dropout")(x)
     x = layers.Dense(num_classes, dtype="float32", name="head")(x)
     model = keras.Model(clip, ops.mean(split_time(x, num_segments), axis=1), name=name)

@@ -28,14 +28,22 @@ def features(
     x = layers.Flatten(name="flatten")(x)
     if dropout_first:
         x = layers.Dropout(dropout, name="flatten_dropout")(x)
-    x = _dense(x, fc_size, weights_follow, "fc6")
+    x = dense(x, fc_size, weights_follow, "fc6")
     x = layers.Dropout(dropout, name="fc6_dropout")(x)
-    x = _dense(x, fc_size, weights_follow, "fc7")
+    x = dense(x, fc_size, weights_follow, "fc7")
     return x if dropout_first else layers.Dropout(dropout, name="fc7_dropout")(x)
 
 
-def _dense(x, fc_size, weights_follow, name):
-    layer = layers.Dense(fc_size, activation="relu", name=name)
+def dense(x, units: int, weights_follow: bool, name: str):
+    """One such layer, with ReLU.
+
+    Args:
+        x: `(N, D)`.
+        units: of the layer.
+        weights_follow: its weights are set next, so none are drawn.
+        name: of the layer.
+    """
+    layer = layers.Dense(units, activation="relu", name=name)
     drawn = layer.kernel_initializer
     if weights_follow:
         layer.kernel_initializer = memory.unset

@@ -158,8 +158,8 @@ def _computed(pairs, settings, max_bytes):
         if num_bytes > max_bytes:
             raise FlowError(
                 f"too long to store as one record: {len(fields)} fields of "
-                f"{len(pairs)} have {num_bytes / 1e9:.1f} GB already, beside the frames; "
-                "take fewer or smaller frames, flow as JPEG, or cut the video."
+                f"{len(pairs)} have {num_bytes / 1e9:.1f} GB already, beside the "
+                "frames; take fewer or smaller frames, flow as JPEG, or cut the video."
             )
     return tuple(zip(*fields, strict=True)) if fields else ((), ())
 
