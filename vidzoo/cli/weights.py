@@ -55,4 +55,4 @@ def _run_verify(args):
 
     result = verify.run(args.file, **flags.taken(args, "model", "accept_license"))
     show_weights.verified(result, as_json=args.json)
-    return DONE if result["passed"] else FAILED
+    return FAILED if result["passed"] is False else DONE

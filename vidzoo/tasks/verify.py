@@ -25,8 +25,9 @@ def run(file, *, model: str, accept_license: bool = False) -> dict:
         accept_license: accept a preset's licence that forbids commercial use.
 
     Returns:
-        What was found, JSON-ready. `expected` and `answer` are None where no answer of
-        these weights is known; `passed` is false where the two differ.
+        What was found, JSON-ready. `passed` is true where the network's `answer` is the
+        `expected` one, false where the two differ. All three are None where no answer
+        of these weights is known: that they fit is all there is to say.
 
     Raises:
         UsageError: there is no such network.
@@ -43,7 +44,7 @@ def run(file, *, model: str, accept_license: bool = False) -> dict:
     return found | {
         "expected": None if expected is None else vars(expected).copy(),
         "answer": answer,
-        "passed": expected is None or _agree(answer, expected),
+        "passed": None if expected is None else _agree(answer, expected),
     }
 
 
