@@ -178,6 +178,8 @@ def _step_workload(args):
         "backbone": args.backbone,
         "frame_shape": frame_shape,
     }
+    if args.model in run_folder.MODELS and not run_folder.has_backbone(args.model):
+        del arguments["backbone"]
     model = run_folder.build_model(args.model, arguments)
     measured = {"train": step.train, "infer": step.infer}[args.mode]
     clip_shape = (args.batch_size, args.num_segments, *frame_shape)

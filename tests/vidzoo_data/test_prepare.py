@@ -253,9 +253,7 @@ def test_no_video_decodes(tmp_path):
         (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "videos" / name).touch()
     source = sources.read("folder", tmp_path / "videos")
-    message = (
-        "none of the 3 videos can be decoded, .* first: a/1.avi: the file is empty"
-    )
+    message = "none of the 3 videos can be stored, .* first: a/1.avi: the file is empty"
     for _ in range(2):
         with pytest.raises(RecordError, match=message):
             write.prepare(source, tmp_path / "out", **OPTIONS)

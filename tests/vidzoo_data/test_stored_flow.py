@@ -276,12 +276,12 @@ def test_a_video_whose_flow_fails_is_quarantined(plain, tmp_path, monkeypatch):
 
 
 def test_an_error_of_opencv_is_one_videos(tmp_path, monkeypatch):
-    """OpenCV's remap, in TV-L1, refuses sides of 32767 and more."""
+    """OpenCV's remap, in DIS as in TV-L1, refuses sides of 32767 and more."""
     frame = np.zeros((4, 33000, 3), np.uint8)
     other = frame.copy()
     other[:, ::7] = 200
     with pytest.raises(FlowError, match="cannot compute flow of 33000x4 frames"):
-        flows.tvl1(frame, other)
+        flows.dis(frame, other)
 
 
 def test_a_record_without_room_for_its_flow(plain, tmp_path, monkeypatch):
