@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks import input_pipeline
 from benchmarks.arguments import count
+from benchmarks.timing import spread
 from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
 from vidzoo.quiet import without_greetings
@@ -87,8 +88,8 @@ def measure(args: argparse.Namespace, scratch: Path) -> dict:
     num_frames = args.steps * args.batch_size * args.num_segments
     rates = {name: num_frames / np.array(taken) for name, taken in seconds.items()}
     return {
-        "frames_per_second": {name: _spread(rate) for name, rate in rates.items()},
-        "ratio": _spread(rates[CROP] / rates[DECODE]),
+        "frames_per_second": {name: spread(rate) for name, rate in rates.items()},
+        "ratio": spread(rates[CROP] / rates[DECODE]),
         "data": str(args.records or "synthetic random texture"),
         "frame_size": args.frame_size,
         "batch_size": args.batch_size,
@@ -198,14 +199,6 @@ def _with_threads(dataset, count):
     options = tf.data.Options()
     options.threading.private_threadpool_size = count
     return dataset.with_options(options)
-
-
-def _spread(values):
-    return {
-        "median": float(np.median(values)),
-        "min": float(np.min(values)),
-        "max": float(np.max(values)),
-    }
 
 
 def _table(measured):

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from benchmarks.arguments import count
+from benchmarks.timing import spread
 from vidzoo_data.flow import FlowSettings
 
 PROGRAM = "benchmarks.flow_speed"
@@ -66,11 +67,11 @@ def measure(args) -> dict:
     )
     about = environment.describe()
     return {
-        "fields_per_second": {name: _spread(each) for name, each in rates.items()},
+        "fields_per_second": {name: spread(each) for name, each in rates.items()},
         "ratio": {
-            "to loops at once": _spread(ours / at_once),
-            "to cores x one loop": _spread(ours / (args.workers * alone)),
-            "loops at once to cores x one loop": _spread(
+            "to loops at once": spread(ours / at_once),
+            "to cores x one loop": spread(ours / (args.workers * alone)),
+            "loops at once to cores x one loop": spread(
                 at_once / (args.workers * alone)
             ),
         },
@@ -166,14 +167,6 @@ class _Some:
 
     def read_frames(self, entry, numbers):
         return self._records.read_frames(entry, numbers)
-
-
-def _spread(values):
-    return {
-        "median": float(np.median(values)),
-        "min": float(np.min(values)),
-        "max": float(np.max(values)),
-    }
 
 
 def _table(measured):

@@ -1,8 +1,11 @@
 """Comparing two networks on the same videos, over several runs of each."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from vidzoo.evaluation import Scores
 
@@ -35,3 +38,31 @@ def correct_answers(scores: Scores, logits: str | None = None) -> dict[str, bool
     logits = scores.logits if logits is None else scores.streams[logits]
     answers = logits.argmax(axis=1) == scores.labels
     return dict(zip(scores.video_ids.tolist(), answers.tolist(), strict=True))
+
+
+def show(results: Mapping, title: str, first_column: str, differences: Mapping) -> None:
+    """Prints a row of accuracies for each network, and the differences below.
+
+    Args:
+        results: with `num_test`, run -> videos; `accuracies`, network -> run ->
+            accuracy; `means`, by network; and `num_videos`.
+        title: of the table.
+        first_column: what its rows are.
+        differences: name -> `(difference, low, high)`.
+    """
+    counts = results["num_test"]
+    table = Table(title=title)
+    table.add_column(first_column)
+    for run, count in counts.items():
+        table.add_column(f"{run} ({count})", justify="right")
+    table.add_column("mean", justify="right")
+    for name, by_run in results["accuracies"].items():
+        row = [f"{by_run[run]:.3f}" for run in counts]
+        table.add_row(name, *row, f"{results['means'][name]:.3f}")
+    console = Console(width=None if sys.stdout.isatty() else 100, markup=False)
+    console.print(table)
+    for name, (difference, low, high) in differences.items():
+        console.print(
+            f"{name}: {difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f} "
+            f"(paired bootstrap over {results['num_videos']} test videos)"
+        )

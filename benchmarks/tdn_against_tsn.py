@@ -22,12 +22,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import environment
 from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, rows_of
-from benchmarks.paired import correct_answers, per_video
+from benchmarks.paired import correct_answers, per_video, show
 from vidzoo import metrics
 from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
@@ -144,22 +142,10 @@ def _one(args, records, network, fit, test, seed):
 
 
 def _show(results):
-    counts = results["num_test"]
-    table = Table(title=f"top-1, protocol {results['protocol']}")
-    table.add_column("network")
-    for run, count in counts.items():
-        table.add_column(f"{run} ({count})", justify="right")
-    table.add_column("mean", justify="right")
-    for name, by_run in results["accuracies"].items():
-        row = [f"{by_run[run]:.3f}" for run in counts]
-        table.add_row(name, *row, f"{results['means'][name]:.3f}")
-    console = Console(width=None if sys.stdout.isatty() else 100, markup=False)
-    console.print(table)
-    console.print(
-        f"TDN - TSN: {results['difference']:+.3f}, 95 % interval "
-        f"{results['difference_low']:+.3f} to {results['difference_high']:+.3f} "
-        f"(paired bootstrap over {results['num_videos']} test videos)"
-    )
+    names = ("difference", "difference_low", "difference_high")
+    difference = tuple(results[name] for name in names)
+    title = f"top-1, protocol {results['protocol']}"
+    show(results, title, "network", {"TDN - TSN": difference})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Timing one thing, step by step."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,3 +71,12 @@ def _seconds(step):
     started = time.perf_counter()
     step()
     return time.perf_counter() - started
+
+
+def spread(values: Sequence[float]) -> dict:
+    """Median, least and largest of some repetitions, JSON-ready."""
+    return {
+        "median": float(np.median(values)),
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
+    }

@@ -19,12 +19,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import environment
 from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, rows_of
-from benchmarks.paired import correct_answers, per_video
+from benchmarks.paired import correct_answers, per_video, show
 from vidzoo import metrics
 from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
@@ -145,23 +143,11 @@ def compare(scores: dict) -> dict:
 
 
 def _show(results):
-    counts = results["num_test"]
-    table = Table(title=f"top-1, {results['method']}, protocol {results['protocol']}")
-    table.add_column("TSN on")
-    for run, count in counts.items():
-        table.add_column(f"{run} ({count})", justify="right")
-    table.add_column("mean", justify="right")
-    for name, by_run in results["accuracies"].items():
-        row = [f"{by_run[run]:.3f}" for run in counts]
-        table.add_row(name, *row, f"{results['means'][name]:.3f}")
-    console = Console(width=None if sys.stdout.isatty() else 100, markup=False)
-    console.print(table)
-    for name, found in results["differences"].items():
-        console.print(
-            f"{name}: {found['difference']:+.3f}, 95 % interval {found['low']:+.3f} to "
-            f"{found['high']:+.3f} (paired bootstrap over {results['num_videos']} test "
-            "videos)"
-        )
+    differences = {
+        name: tuple(found.values()) for name, found in results["differences"].items()
+    }
+    title = f"top-1, {results['method']}, protocol {results['protocol']}"
+    show(results, title, "TSN on", differences)
 
 
 if __name__ == "__main__":

@@ -240,17 +240,9 @@ def _run_train(args):
         **options,
         **flags.taken(
             args,
-            *(
-                "image_weights",
-                "model",
-                "backbone",
-                "recipe",
-                "num_segments",
-                "frame_size",
-                "weights",
-            ),
-            *("split", "seed", "num_devices", "mixed_precision", "workers"),
-            *("jit_compile", "resume", "accept_license"),
+            *("model", "backbone", "recipe", "num_segments", "frame_size", "weights"),
+            *("image_weights", "split", "seed", "num_devices", "mixed_precision"),
+            *("workers", "jit_compile", "resume", "accept_license"),
         ),
     )
     return DONE
