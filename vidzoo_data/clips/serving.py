@@ -104,10 +104,9 @@ def flow_clips(
     if sampling.num_snippets is None or sampling.needs_rate:
         raise ValueError(f"{sampling} cannot sample flow here; give `Segments`.")
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    num_rows = [tf.shape(x)[0], tf.shape(y)[0]]
     message = "Give as many rows of x as of y. Found:"
-    check = tf.debugging.Assert(
-        tf.shape(x)[0] == tf.shape(y)[0], [message, tf.shape(x)]
-    )
+    check = tf.debugging.Assert(num_rows[0] == num_rows[1], [message, *num_rows])
     with tf.control_dependencies([check]):
         counts = _checked_counts(x, "x")
         differing = counts != _checked_counts(y, "y")

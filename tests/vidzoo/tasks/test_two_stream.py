@@ -184,7 +184,10 @@ def test_a_network_on_flow_alone_is_served_too(run, records, videos, tmp_path):
         ({"flow_y": tf.constant([y[:2] + [b""]])}, "as many images of x as of y"),
         ({"flow_x": tf.constant([[x[0][:40]] * 3])}, "PNG|png|decode|Invalid"),
         ({"flow_x": tf.constant([[b""] * 3])}, "every row of `x` one image or more"),
-        ({"flow_y": tf.constant([y[:3]] * 2)}, "as many rows of x as of y"),
+        (
+            {"flow_y": tf.constant([y[:3]] * 2)},
+            r"rows of x as of y\D*1\D*2\b",
+        ),
         ({"flow_y": tf.constant([[*y[:2], small]])}, "shape|size|dimension"),
         (
             {name: tf.constant([[small] * 3]) for name in ("flow_x", "flow_y")},
