@@ -1,6 +1,7 @@
 """What the tests share: real data where it is there, and quiet, seeded runs."""
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -23,3 +24,18 @@ def shared_data():
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real test data is not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def vidzoo_log():
+    """The log as it is in a new process: what runs a command sends it to stderr."""
+
+    def reset():
+        log = logging.getLogger("vidzoo")
+        log.handlers[:] = []
+        log.setLevel(logging.NOTSET)
+        log.propagate = True
+
+    reset()
+    yield
+    reset()

@@ -16,10 +16,9 @@ from vidzoo.tasks import prepare
         (2 * 3600 * 2.5, "about 2.5 hours with"),
     ],
 )
-def test_duration(seconds, duration, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vidzoo"), "propagate", True)
-    with caplog.at_level(logging.INFO, logger="vidzoo"):
-        prepare.say_how_long("tvl1", 5242.4, seconds, 2)
+def test_duration(seconds, duration, caplog):
+    caplog.set_level(logging.INFO, "vidzoo")
+    prepare.say_how_long("tvl1", 5242.4, seconds, 2)
     (message,) = caplog.messages
     assert message.startswith("flow: about 5242 fields by tvl1, at most ")
     assert duration in message
