@@ -15,7 +15,7 @@ def local_response_normalization(
     of the paper, whose alpha is not divided, are alpha 5e-4 and bias 2.)
 
     Args:
-        x: `(N, H, W, C)`.
+        x: `(..., C)`.
         size: odd number of channels in the window.
         alpha: strength.
         bias: what is added to the energy, the paper's k.
@@ -27,7 +27,8 @@ def local_response_normalization(
     num_channels = x.shape[-1]
     half = size // 2
     squares = ops.square(ops.cast(x, "float32"))
-    squares = ops.pad(squares, [(0, 0), (0, 0), (0, 0), (half, half)])
+    others = [(0, 0)] * (len(x.shape) - 1)
+    squares = ops.pad(squares, [*others, (half, half)])
     energy = squares[..., :num_channels]
     for shift in range(1, size):
         energy = energy + squares[..., shift : shift + num_channels]

@@ -168,7 +168,12 @@ def _pool(x, name):
 
 def _backbone(variant, preprocess, stages):
     return Backbone(
-        "alexnet", variant, preprocess, stages, hidden=fully_connected.LAYERS
+        "alexnet",
+        variant,
+        preprocess,
+        stages,
+        hidden=fully_connected.LAYERS,
+        frame_features="map",
     )
 
 

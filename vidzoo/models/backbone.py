@@ -20,6 +20,9 @@ class Backbone:
         hidden: layers that the network has between its last stage and its `head`, and
             that a network on this backbone has not.
         first_convolution: the layer that reads the preprocessed pixels.
+        frame_features: what networks of full-length video (chapter 3) take of a frame:
+            `"map"`, the last stage's map; `"average"`, its average over space; or
+            `"output"`, the answer to it of the network's own classifier.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Backbone:
     stages: Mapping[str, Callable]
     hidden: tuple[str, ...] = ()
     first_convolution: str = "conv1"
+    frame_features: str = "average"
 
     def without_hidden(self, weights_file):
         """Weights of this network, without its hidden layers'; any other as they are.

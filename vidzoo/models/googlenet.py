@@ -126,4 +126,5 @@ GOOGLENET = Backbone(
     preprocessing.CAFFE,
     stages(),
     first_convolution="conv1_7x7_s2",
+    frame_features="output",
 )

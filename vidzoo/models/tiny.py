@@ -34,4 +34,4 @@ def _stem(x, prefix=""):
     return layers.MaxPooling2D(2, name=f"{prefix}pool1")(x)
 
 
-TINY = Backbone("tiny", VARIANT, PREPROCESS, stages())
+TINY = Backbone("tiny", VARIANT, PREPROCESS, stages(), frame_features="map")

@@ -95,4 +95,5 @@ VGG_16 = Backbone(
     stages(),
     hidden=fully_connected.LAYERS,
     first_convolution="conv1_1",
+    frame_features="map",
 )

@@ -8,6 +8,7 @@ import difflib
 import logging
 import math
 import tempfile
+from collections.abc import Collection
 
 import numpy as np
 from keras import ops
@@ -42,8 +43,21 @@ def differences(model) -> list[str]:
     return sorted(x.name for x in model.layers if x.name.endswith("_motion"))
 
 
-def assign_network(model, weights_file: WeightsFile, network: str, variant: str):
-    """Sets every weight of `model` from a file of the same network.
+def assign_network(
+    model,
+    weights_file: WeightsFile,
+    network: str,
+    variant: str,
+    fresh_layers: Collection[str] = (),
+):
+    """Sets the weights of `model` from a file of the same network.
+
+    Args:
+        model: whose weights are set, but for `fresh_layers`.
+        weights_file: the weights.
+        network: the model's name in weights files.
+        variant: the model's, or its backbone's.
+        fresh_layers: those that the file does not have.
 
     Raises:
         WeightsError: the file is of another network or variant, or its names or shapes
@@ -56,7 +70,7 @@ def assign_network(model, weights_file: WeightsFile, network: str, variant: str)
             + _hint(weights_file, network)
         )
     _check_variant(weights_file, variant)
-    _assign_own(model, weights_file)
+    _assign_own(model, weights_file, fresh_layers)
 
 
 def assign_subnetworks(

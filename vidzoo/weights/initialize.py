@@ -22,6 +22,7 @@ import numpy as np
 from vidzoo.errors import WeightsError
 from vidzoo.models import backbones
 from vidzoo.weights import preprocessing
+from vidzoo.weights.expansion import expanded as expanded  # one of them
 from vidzoo.weights.weights_file import WeightsFile
 
 _HEAD = "head"

@@ -143,7 +143,7 @@ def save_weights(
 
     Args:
         path: the file to write; its folder must exist.
-        model: a model with a layer named `preprocess`.
+        model: a model with a layer named `preprocess`, unless it reads features.
         network: `"tsn"`, `"tdn"` or the backbone's name.
         backbone: a key of `vidzoo.models.backbones.BACKBONES`.
         variant: the backbone's.
@@ -153,7 +153,7 @@ def save_weights(
         "network": network,
         "backbone": backbone,
         "variant": variant,
-        "preprocess": model.get_layer("preprocess").settings(),
+        "preprocess": _preprocess_of(model),
         "differences": differences(model),
         "preset": preset,
     }
@@ -161,6 +161,14 @@ def save_weights(
     arrays[read.HEADER] = np.array(json.dumps(header))
     with replacing(path) as file:
         np.savez(file, **arrays)
+
+
+def _preprocess_of(model):
+    """What the model makes of pixels; nothing, if it reads features."""
+    for layer in model.layers:
+        if isinstance(layer, Preprocess):
+            return layer.settings()
+    return {}
 
 
 def preprocess_settings(weights_file: WeightsFile | None, default: Mapping) -> Mapping:
@@ -176,7 +184,7 @@ def _own_file(path, arrays):
             network=header["network"],
             backbone=header["backbone"],
             variant=header["variant"],
-            preprocess=Preprocess(**header["preprocess"]).settings(),  # checks it
+            preprocess=_checked(header["preprocess"]),
             arrays=arrays,
             differences=tuple(header.get("differences", ())),
             preset=header.get("preset"),
@@ -189,3 +197,8 @@ def _own_file(path, arrays):
         return weights_file
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: damaged header ({error!r}).") from error
+
+
+def _checked(settings):
+    """Arguments of `Preprocess`, or none of a network on features."""
+    return Preprocess(**settings).settings() if settings else {}
