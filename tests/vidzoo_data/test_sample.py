@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vidzoo_data.clips import Segments, Whole, Window
+from vidzoo_data.clips import Excerpt, Segments, Whole, Window
 
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 10, 15, 16, 24, 40, 41, 62, 99, 100, 255, 300, 1000)
 SNIPPETS = tuple(itertools.product((1, 2, 3, 7, 8, 25), (1, 2, 5)))
@@ -182,6 +182,77 @@ def test_five_minutes_at_one_frame_per_second():
     np.testing.assert_array_equal(two, 25 * (np.arange(300) % 120))
 
 
+@pytest.mark.parametrize("num_frames", LENGTHS)
+def test_whole_without_a_rate_is_every_frame(num_frames):
+    assert not Whole().needs_rate and Whole(2.0).needs_rate
+    found = Whole().centered(num_frames)
+    np.testing.assert_array_equal(found[:, 0], np.arange(num_frames))
+    found = Whole(num_frames=50).centered(num_frames)
+    np.testing.assert_array_equal(found[:, 0], np.arange(50) % num_frames)
+
+
+# Excerpts
+
+EXCERPTS = [
+    Excerpt(30, Whole(fps=1, num_frames=300)),
+    Excerpt(4, Whole(fps=12.5, num_frames=4)),
+    Excerpt(7, Whole(fps=12.5)),
+    Excerpt(6, Whole()),
+    Excerpt(3, Whole(num_frames=11)),
+    Excerpt(1, Whole(25.0)),
+]
+
+
+def excerpts(sampling, num_frames):
+    """Every run there is, of a video at 25 frames per second, in plain Python."""
+    every = (
+        1 if sampling.whole.fps is None else Fraction(25) / Fraction(sampling.whole.fps)
+    )
+    count = math.ceil(num_frames / every)
+    sequence = [min(nearest(i * every), num_frames - 1) for i in range(count)]
+    wanted = sampling.whole.num_frames or max(count, sampling.length)
+    sequence = [sequence[i % count] for i in range(wanted)]
+    length = sampling.length
+    return [sequence[i : i + length] for i in range(len(sequence) - length + 1)]
+
+
+@pytest.mark.parametrize("sampling", EXCERPTS, ids=repr)
+def test_excerpt_starts_wherever_it_fits(sampling):
+    assert (sampling.num_snippets, sampling.snippet_length) == (sampling.length, 1)
+    assert sampling.needs_rate == (sampling.whole.fps is not None)
+    for num_frames in (1, 2, 5, 24, 400):
+        runs = excerpts(sampling, num_frames)
+        middle = sampling.centered(num_frames, 25.0)
+        np.testing.assert_array_equal(middle[:, 0], runs[len(runs) // 2])
+        seeds = tf.data.Dataset.range(40)
+        drawn = seeds.map(
+            lambda n, f=num_frames: sampling.random(f, tf.stack([n, 1]), 25.0)
+        )
+        for seed, found in enumerate(drawn):
+            assert found.shape == (sampling.length, 1) and found.dtype == tf.int32
+            assert found.numpy()[:, 0].tolist() in runs
+            if seed < 3:
+                eager = sampling.random(num_frames, [seed, 1], 25.0)
+                np.testing.assert_array_equal(eager, found)
+
+
+def test_every_start_of_an_excerpt_is_drawn():
+    sampling = Excerpt(3, Whole(1, num_frames=8))  # six places, though of one frame
+    draw = tf.function(lambda n: sampling.random(200, tf.stack([n, 0]), 25.0)[0, 0])
+    seen = [int(draw(tf.constant(n))) for n in range(120)]
+    counts = [seen.count(25 * place) for place in range(6)]
+    assert sum(counts) == 120 and min(counts) >= 8
+
+
+def test_sports_1m_examples():
+    """Section 3.4.1: a video of 100 seconds is shown three times."""
+    sampling = Excerpt(30, Whole(fps=1, num_frames=300))
+    draw = tf.function(lambda n: sampling.random(2500, tf.stack([n, 5]), 25.0)[:, 0])
+    seconds = np.stack([draw(tf.constant(n)) for n in range(300)]) // 25
+    assert (np.diff(seconds, axis=1) % 100 == 1).all()
+    assert (np.ptp(seconds, axis=1) == 99).mean() > 0.05  # runs that wrap around
+
+
 @pytest.mark.parametrize("sampling", [Whole(2.0, 5), Whole(2.0)], ids=repr)
 def test_nothing_is_drawn_of_a_whole_video(sampling):
     expected = sampling.centered(40, 25.0)
@@ -208,6 +279,11 @@ def test_rates_agree_eagerly_and_in_a_graph(sampling):
         (lambda: Window(3, 2, 5.0), "`stride` or `fps`, not both. Received: 2 and 5.0"),
         (lambda: Whole(-1), "`fps` must be above 0. Received: -1"),
         (lambda: Whole(1, num_frames=0), "`num_frames` must be >= 1. Received: 0"),
+        (lambda: Excerpt(0, Whole()), "`length` must be >= 1. Received: 0"),
+        (
+            lambda: Excerpt(31, Whole(1, 30)),
+            "`length` must be at most the 30 frames of `whole`. Received: 31",
+        ),
         (lambda: Whole(1).centered(30), "needs `fps`, the video's own. Give it."),
     ],
 )

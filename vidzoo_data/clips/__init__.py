@@ -14,7 +14,7 @@ from vidzoo_data.clips.pipeline import (
     checked,
     training_batches,
 )
-from vidzoo_data.clips.sample import Segments, Whole, Window
+from vidzoo_data.clips.sample import Excerpt, Segments, Whole, Window
 from vidzoo_data.clips.serving import flow_clips, jpeg_clips
 from vidzoo_data.clips.views import view_batches
 
@@ -23,6 +23,7 @@ __all__ = [
     "CenterCrop",
     "ColorJitter",
     "CornerCrop",
+    "Excerpt",
     "MultiScaleCrop",
     "RandomCrop",
     "Segments",

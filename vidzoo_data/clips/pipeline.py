@@ -18,18 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from vidzoo.errors import RecordError
-from vidzoo_data.clips import stream
+from vidzoo_data.clips import pixels, stream
 from vidzoo_data.clips.augment import ColorJitter
-from vidzoo_data.clips.decode import stack_snippets
-from vidzoo_data.clips.modalities import (
-    CHANNELS,
-    RGB,
-    checked_modalities,
-    decoded,
-    fitted,
-    mirrored,
-    needs_flow,
-)
+from vidzoo_data.clips.modalities import RGB, checked_modalities, needs_flow
 from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records
 
@@ -98,7 +89,7 @@ def training_batches(
         tf.data.Dataset.range(first_step * batch_size, num_steps * batch_size),
         plan,
         numbers=sampling.random,
-        pixels=_pixels(records, sampling, modalities, crop, color),
+        pixels=pixels.maker(records, sampling, modalities, crop, color),
         modalities=modalities,
         multi_label=multi_label,
         workers=workers,
@@ -130,7 +121,7 @@ def center_batches(
         tf.data.Dataset.range(len(videos)),
         lambda place: (place, _NO_SEED),
         numbers=lambda num_frames, seed, fps: sampling.centered(num_frames, fps),
-        pixels=_pixels(records, sampling, modalities, crop, None),
+        pixels=pixels.maker(records, sampling, modalities, crop, None),
         modalities=modalities,
         multi_label=multi_label,
         workers=workers,
@@ -173,7 +164,7 @@ def center_clip(
     size = tf.constant([record.height, record.width])
     seeds = (tf.constant(_NO_SEED), tf.constant(_NO_SEED))
     bound = record.flow and record.flow.bound
-    clip = _clip(
+    clip = pixels.clip(
         images,
         *tf.unstack(size),
         *seeds,
@@ -220,42 +211,3 @@ def _as_record_error(error, records):
         f"{records.path}: a frame cannot be decoded: {what} "
         "Remove the folder and run `vidzoo prepare` again."
     )
-
-
-def _pixels(records, sampling, modalities, crop, color):
-    """What makes clips of encoded images, as `stream.clip_stream` wants it."""
-    return functools.partial(
-        _clip,
-        sampling=sampling,
-        modalities=modalities,
-        crop=crop,
-        color=color,
-        bound=records.flow and records.flow["bound"],
-    )
-
-
-def _clip(
-    images,
-    height,
-    width,
-    crop_seed,
-    color_seed,
-    *,
-    sampling,
-    modalities,
-    crop,
-    color,
-    bound,
-):
-    """Encoded images of one video to its clip: modality -> `(T, H, W, C*k)`."""
-    window, flip = crop.window(height, width, crop_seed)
-    clip = {}
-    for name, length in modalities.items():
-        shown = fitted(name, decoded(name, images[name], window, bound), crop.size)
-        shown = tf.cond(flip, lambda n=name, s=shown: mirrored(n, s), lambda s=shown: s)
-        shown = tf.ensure_shape(shown, [None, crop.size, crop.size, CHANNELS[name]])
-        if name == RGB and color is not None:
-            shown = color.jitter(shown, color_seed)
-        stacked = stack_snippets(shown, length)
-        clip[name] = tf.ensure_shape(stacked, [sampling.num_snippets, *[None] * 3])
-    return clip

@@ -141,10 +141,8 @@ class Window:
             fps: the video's own rate.
         """
         steps = self._steps(fps)
-        num_starts = self._num_starts(num_frames, steps)
-        draw = tf.random.stateless_uniform([], seed)
-        start = tf.cast(draw * tf.cast(num_starts, tf.float32), tf.int32)
-        return _looped(tf.minimum(start, num_starts - 1) + steps, num_frames)
+        start = _random_place(self._num_starts(num_frames, steps), seed)
+        return _looped(start + steps, num_frames)
 
     def _steps(self, fps):
         """Frames from the clip's first to each of its frames: int32 `(T,)`."""
@@ -166,7 +164,7 @@ class Whole:
     Frame i is the video's frame nearest to i / fps seconds, as `prepare --fps` has it.
 
     Attributes:
-        fps: frames per second.
+        fps: frames per second; None for every frame there is.
         num_frames: T: short videos are looped from their start, long ones cut. None
             for all there are: then T differs from video to video.
 
@@ -174,14 +172,14 @@ class Whole:
         ValueError: a value is out of its range.
     """
 
-    fps: float
+    fps: float | None = None
     num_frames: int | None = None
 
     snippet_length = 1
-    needs_rate = True
 
     def __post_init__(self):
-        _check_rate(self.fps)
+        if self.fps is not None:
+            _check_rate(self.fps)
         if self.num_frames is not None:
             _check_counts(self, "num_frames")
 
@@ -190,9 +188,14 @@ class Whole:
         """T, or None."""
         return self.num_frames
 
+    @property
+    def needs_rate(self):
+        """Whether the video's rate decides which frames are taken."""
+        return self.fps is not None
+
     def centered(self, num_frames, fps=None):
         """Frame numbers: int32 `(T, 1)`."""
-        apart = _frames_apart(fps, self.fps)
+        apart = np.float64(1) if self.fps is None else _frames_apart(fps, self.fps)
         lasting = tf.cast(num_frames, tf.float64) - _TOLERANCE
         available = tf.maximum(tf.cast(tf.math.ceil(lasting / apart), tf.int32), 1)
         wanted = available if self.num_frames is None else self.num_frames
@@ -203,6 +206,77 @@ class Whole:
         """As `centered`."""
         del seed
         return self.centered(num_frames, fps)
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A run of frames out of those that a `Whole` gives: an example of section 3.4.1.
+
+    `Excerpt(30, Whole(fps=1, num_frames=300))` is the Sports-1M protocol: the first 5
+    minutes at 1 frame per second, repeated from the start where the video is shorter,
+    and of these 300 frames 30 that start at any of 271 places. Where `whole` gives
+    fewer frames than `length`, they are looped from their start.
+
+    Attributes:
+        length: T, frames in a clip.
+        whole: the frames that it is taken from.
+
+    Raises:
+        ValueError: `length` is below 1, or above `whole.num_frames`.
+    """
+
+    length: int
+    whole: Whole
+
+    snippet_length = 1
+
+    def __post_init__(self):
+        _check_counts(self, "length")
+        if self.whole.num_frames is not None and self.length > self.whole.num_frames:
+            raise ValueError(
+                f"`length` must be at most the {self.whole.num_frames} frames of "
+                f"`whole`. Received: {self.length}."
+            )
+
+    @property
+    def num_snippets(self):
+        """T."""
+        return self.length
+
+    @property
+    def needs_rate(self):
+        """Whether the video's rate decides which frames are taken."""
+        return self.whole.needs_rate
+
+    def centered(self, num_frames, fps=None):
+        """Frame numbers of the run in the middle of `whole`: int32 `(T, 1)`."""
+        sequence = self.whole.centered(num_frames, fps)
+        return self._run(sequence, self._num_starts(sequence) // 2)
+
+    def random(self, num_frames, seed, fps=None):
+        """Frame numbers of a run that starts anywhere it fits: int32 `(T, 1)`.
+
+        Args:
+            num_frames: frames in the video.
+            seed: int `(2,)`; the same seed gives the same frames.
+            fps: the video's own rate, where `whole` needs it.
+        """
+        sequence = self.whole.centered(num_frames, fps)
+        return self._run(sequence, _random_place(self._num_starts(sequence), seed))
+
+    def _num_starts(self, sequence):
+        return tf.maximum(tf.shape(sequence)[0] - self.length + 1, 1)
+
+    def _run(self, sequence, start):
+        places = (start + tf.range(self.length)) % tf.shape(sequence)[0]
+        return tf.gather(sequence, places)
+
+
+def _random_place(num_places, seed):
+    """An integer from 0 to `num_places` - 1."""
+    draw = tf.random.stateless_uniform([], seed)
+    place = tf.cast(draw * tf.cast(num_places, tf.float32), tf.int32)
+    return tf.minimum(place, num_places - 1)
 
 
 def _frames_apart(fps, wanted):

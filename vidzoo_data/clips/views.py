@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from vidzoo_data.clips import stream
+from vidzoo_data.clips import pixels, stream
 from vidzoo_data.clips.augment import CenterCrop
 from vidzoo_data.clips.decode import stack_snippets
 from vidzoo_data.clips.modalities import (
@@ -24,10 +24,11 @@ def view_batches(
     split: str,
     *,
     sampling,
-    size: int,
     num_clips: int,
-    num_crops: int,
     batch_size: int,
+    size: int | None = None,
+    num_crops: int | None = None,
+    crop=None,
     modalities: Mapping[str, int] | None = None,
     multi_label: bool = False,
     seed: int = 0,
@@ -35,39 +36,44 @@ def view_batches(
 ) -> tf.data.Dataset:
     """Batches of views, every view with its video's label and id.
 
+    Each clip is shown either in `num_crops` fixed crops of `size`, or once, in a window
+    that `crop` draws for it, mirrored or not: `num_clips=240, crop=RandomCrop(220)` are
+    the 240 examples of section 3.4.1. All frames of a clip, and its RGB and flow, share
+    window and mirroring.
+
     The views of a video lie side by side: clip by clip, and in each clip its crops: the
     four corners, the centre, then the mirrors of these in the same order. A clip's
-    frames depend on `seed`, the video's id and the clip's number alone. Each frame is
-    decoded once for all crops.
+    frames, window and mirroring depend on `seed`, the video's id and the clip's number
+    alone. Each frame of a clip is decoded once for all of its crops.
 
     Args:
         records: an opened records folder.
         split: a name in `records.splits`.
         sampling: which frames make a clip; `sampling.random` draws them.
+        num_clips: of each video.
+        batch_size: N, views; the last batch may be smaller.
         size: side of a crop in pixels; where it does not fit, the largest square that
             does is resized to it.
-        num_clips: of each video.
         num_crops: 1, the centre; 2, and its mirror; 5, four corners and the centre;
             10, and their mirrors.
-        batch_size: N, views; the last batch may be smaller.
+        crop: in place of `size` and `num_crops`: draws one window for each clip, as in
+            `training_batches`.
         modalities: as `training_batches` has it.
         multi_label: as `training_batches` has it.
-        seed: of the frames.
+        seed: of the frames, windows and mirroring.
         workers: clips decoded at once; as many as there are cores by default.
 
     Returns:
         Dictionaries as `center_batches` gives them.
 
     Raises:
-        ValueError: `num_crops` is not one of those, `num_clips` is below 1, or
-            `modalities` as in `training_batches`.
+        ValueError: `num_crops` is not one of those, `num_clips` is below 1, neither
+            `size` with `num_crops` nor `crop` alone is given, or `modalities` as in
+            `training_batches`.
         UsageError: no such split.
         RecordError: as `training_batches`.
     """
-    if num_crops not in _NUM_CROPS:
-        raise ValueError(
-            f"`num_crops` must be one of {_NUM_CROPS}. Received: {num_crops}."
-        )
+    _check_crops(size, num_crops, crop)
     if num_clips < 1:
         raise ValueError(f"`num_clips` must be >= 1. Received: {num_clips}.")
     videos = records.split(split)
@@ -78,26 +84,47 @@ def view_batches(
         index, number = divmod(place, num_clips)
         return index, stream.seed_of(seed, "view", videos[index].video_id, number)
 
-    clips = stream.clip_stream(
-        records,
-        videos,
-        tf.data.Dataset.range(len(videos) * num_clips),
-        plan,
-        numbers=sampling.random,
-        pixels=functools.partial(
+    if crop is not None:
+        shown = pixels.maker(records, sampling, modalities, crop, None)
+    else:
+        shown = functools.partial(
             _crops,
             sampling=sampling,
             modalities=modalities,
             size=size,
             num_crops=num_crops,
             bound=records.flow and records.flow["bound"],
-        ),
+        )
+    clips = stream.clip_stream(
+        records,
+        videos,
+        tf.data.Dataset.range(len(videos) * num_clips),
+        plan,
+        numbers=sampling.random,
+        pixels=shown,
         modalities=modalities,
         multi_label=multi_label,
         workers=workers,
     )
-    views = clips.map(functools.partial(_labelled, num_crops)).unbatch()
-    return stream.batch(views, batch_size, sampling)
+    if crop is None:
+        clips = clips.map(functools.partial(_labelled, num_crops)).unbatch()
+    return stream.batch(clips, batch_size, sampling)
+
+
+def _check_crops(size, num_crops, crop):
+    given = (size, num_crops, crop)
+    if [value is None for value in given] not in (
+        [True, True, False],
+        [False, False, True],
+    ):
+        raise ValueError(
+            "Give `size` and `num_crops`, or `crop` alone. Received: "
+            f"size={size}, num_crops={num_crops}, crop={crop}."
+        )
+    if crop is None and num_crops not in _NUM_CROPS:
+        raise ValueError(
+            f"`num_crops` must be one of {_NUM_CROPS}. Received: {num_crops}."
+        )
 
 
 def _crops(images, height, width, *seeds, sampling, modalities, size, num_crops, bound):
