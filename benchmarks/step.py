@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.timing import Workload
 from vidzoo.losses import classification_loss, prediction
-from vidzoo.training.recipes import RECIPES
+from vidzoo.training import RECIPES
 
 RECIPE = "finetune"
 

@@ -64,9 +64,53 @@ def test_sigmoid_of_large_logits_is_finite():
     assert float(right) == 0.0 and float(wrong) == 2000.0
 
 
+def test_shared_softmax_divides_the_target_among_labels():
+    x = logits()
+    hot = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1]], "float32")
+    log_scores = x - np.log(np.exp(x.astype(np.float64)).sum(axis=1, keepdims=True))
+    expected = -np.mean(
+        [row[h > 0].mean() for row, h in zip(log_scores, hot, strict=True)]
+    )
+    found = float(classification_loss(x, hot, "shared-softmax"))
+    assert found == pytest.approx(expected, rel=1e-5)
+    one_each = float(classification_loss(x, LABELS, "shared-softmax"))
+    assert one_each == pytest.approx(cross_entropy(x), rel=1e-5)
+
+
+def frames_loss(frames, lengths):
+    """Each frame's cross-entropy times t / T, averaged over a clip's real frames."""
+    clips = []
+    for row, length, label in zip(frames.astype(float), lengths, LABELS, strict=True):
+        losses = np.log(np.exp(row).sum(axis=1)) - row[:, label]
+        clips.append(
+            np.mean([losses[t - 1] * t / length for t in range(1, length + 1)])
+        )
+    return np.mean(clips)
+
+
+def test_frames_are_weighted_by_the_gain():
+    frames = RANDOM.normal(0, 3, (4, 5, 3)).astype("float32")
+    outputs = {"logits": logits(), "frames": frames}
+    found = float(classification_loss(outputs, LABELS))
+    assert found == pytest.approx(frames_loss(frames, [5] * 4), rel=1e-5)
+    mask = np.arange(5) < np.array([[5], [3], [1], [4]])
+    masked = float(classification_loss(outputs, LABELS, mask=mask))
+    assert masked == pytest.approx(frames_loss(frames, (5, 3, 1, 4)), rel=1e-5)
+
+
+def test_frames_of_several_labels():
+    frames = RANDOM.normal(0, 3, (4, 5, 3)).astype("float32")
+    found = classification_loss({"logits": None, "frames": frames}, LABELS, "sigmoid")
+    hot = np.eye(3)[LABELS][:, None]
+    losses = (np.log1p(np.exp(frames)) - frames * hot).sum(axis=2)
+    expected = np.mean(losses * np.arange(1, 6) / 5)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
 def test_unknown_kind():
     with pytest.raises(
-        ValueError, match=r"\('softmax', 'sigmoid'\). Received: 'hinge'"
+        ValueError,
+        match=r"\('softmax', 'sigmoid', 'shared-softmax'\). Received: 'hinge'",
     ):
         classification_loss(logits(), LABELS, "hinge")
 

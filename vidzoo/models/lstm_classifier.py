@@ -53,7 +53,7 @@ def LSTMClassifier(
         num_cells: in each.
         inference: how the frames' predictions become one: that of the `"last"` frame;
             their `"max"` or `"sum"` over time; or `"weighted"`, their sum weighted by
-            the gain, which grows linearly with time.
+            the gain (`vidzoo.losses.gain`), which grows linearly with time.
         activation: what makes predictions of logits: `"softmax"`, or `"sigmoid"` for
             videos with several labels.
         fc_size: units of fc6 and fc7, where the backbone has them.
@@ -95,19 +95,6 @@ def LSTMClassifier(
     model = keras.Model(frames.inputs, outputs, name=name)
     frame_network.set_weights(model, frames, NETWORK)
     return model
-
-
-def gain(num_frames: int):
-    """g(t): rises linearly with time, to 1 at the last frame: `(T,)`.
-
-    The source has 0 before the first frame and 1 at the last (section 3.3.3), so that a
-    single frame's gain is 1.
-
-    Example:
-        >>> ops.convert_to_numpy(gain(4)).tolist()
-        [0.25, 0.5, 0.75, 1.0]
-    """
-    return ops.arange(1, num_frames + 1, dtype="float32") / num_frames
 
 
 def video_logits(logits, mask=None, inference="weighted", activation="softmax"):

@@ -3,7 +3,8 @@
 Recipes are plain Python; the loop, which needs TensorFlow, is imported when asked for.
 """
 
-from vidzoo.training.recipes import RECIPES, Phase, Recipe, epoch_length
+from vidzoo.training.named_recipes import RECIPES
+from vidzoo.training.recipes import Phase, Recipe, epoch_length
 
 __all__ = ["RECIPES", "Phase", "Recipe", "Stopped", "epoch_length", "train"]
 

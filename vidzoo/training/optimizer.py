@@ -60,7 +60,7 @@ def _optimizer(phase, schedule):
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate at a step: warm-up, then constant, step or cosine."""
+    """The learning rate at a step: warm-up, then as the phase's schedule has it."""
 
     def __init__(self, phase: Phase, steps_per_epoch: int, factor: float = 1.0):
         self._phase = phase
@@ -76,6 +76,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         if phase.schedule == "cosine":
             done = ops.minimum(step / phase.num_steps(self._steps_per_epoch), 1.0)
             rate = rate * 0.5 * (1.0 + ops.cos(np.pi * done))
+        elif phase.schedule == "exponential":
+            rate = rate * ops.power(phase.decay_rate, epoch)
         elif phase.schedule == "step":
             for boundary in phase.decay_epochs:
                 rate = rate * ops.where(epoch >= boundary, 0.1, 1.0)

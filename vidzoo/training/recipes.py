@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 
 OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("constant", "step", "cosine")
+SCHEDULES = ("constant", "step", "cosine", "exponential")
 BATCH_NORMS = ("train", "partial", "frozen")
 CROPS = ("corner", "multi-scale", "random")
-LOSSES = ("softmax", "sigmoid")
+LOSSES = ("softmax", "sigmoid", "shared-softmax")
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,13 @@ class Phase:
         steps: batches, in place of `epochs`.
         optimizer: `"sgd"` or `"adam"`.
         schedule: `"constant"`; `"step"`, divided by ten at each of `decay_epochs` or
-            `decay_steps`; or `"cosine"`, down to zero.
+            `decay_steps`; `"cosine"`, down to zero; or `"exponential"`, times
+            `decay_rate` in every epoch, step by step.
         decay_epochs: for `"step"`.
         decay_steps: for `"step"`, in a phase that is counted in steps.
+        decay_rate: for `"exponential"`.
+        per_frame: whether `learning_rate` is for one frame, and is multiplied by the
+            number of a clip's (section 3.3.3, of LSTMs); see `Recipe.for_frames`.
         warmup_epochs: the rate first rises linearly over so many.
         momentum: of SGD.
         weight_decay: L2, added to the gradient of kernels after clipping, as TSN's
@@ -53,6 +57,8 @@ class Phase:
     schedule: str = "constant"
     decay_epochs: tuple[float, ...] = ()
     decay_steps: tuple[int, ...] = ()
+    decay_rate: float = 1.0
+    per_frame: bool = False
     warmup_epochs: float = 0.0
     momentum: float = 0.9
     weight_decay: float = 0.0
@@ -87,6 +93,10 @@ class Phase:
                 "`weight_decay` must be >= 0 and `momentum` in [0, 1). "
                 f"Received: {self.weight_decay} and {self.momentum}."
             )
+        if not 0 < self.decay_rate <= 1:
+            raise ValueError(
+                f"`decay_rate` must be above 0, at most 1. Received: {self.decay_rate}."
+            )
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise ValueError(f"`clip_norm` must be > 0. Received: {self.clip_norm}.")
         negative = {k: v for k, v in self.multipliers.items() if v <= 0}
@@ -108,7 +118,11 @@ class Recipe:
     Attributes:
         phases: one after the other.
         batch_size: clips in a global batch, shared by all devices.
-        num_segments: snippets in a clip.
+        num_segments: snippets in a clip, of networks on snippets.
+        num_frames: frames in a clip, of networks of full-length video (chapter 3).
+        fps: of those, frames per second that they see; None for all that are stored.
+        first: of those, frames that they see of a video at most, of which a clip's are
+            an excerpt; shorter videos are repeated from their start. None for all.
         snippet_length: neighbouring images in a snippet (section 5.3.4): 1 frame of
             RGB, 5 of optical flow.
         dropout: rate before the classifiers.
@@ -117,7 +131,8 @@ class Recipe:
         flip: whether clips are mirrored at random; wrong where left and right matter.
         crop_scales: for all crops but `"random"`, of the stored frame's short side.
         color_jitter: whether brightness, contrast and saturation are drawn per clip.
-        loss: `"softmax"`, or `"sigmoid"` for videos with several labels.
+        loss: `"softmax"`, or for videos with several labels `"sigmoid"` or
+            `"shared-softmax"` (`vidzoo.losses.classification_loss`).
 
     Raises:
         ValueError: a value is unknown or out of range.
@@ -126,6 +141,9 @@ class Recipe:
     phases: tuple[Phase, ...]
     batch_size: int = 16
     num_segments: int = 3
+    num_frames: int = 30
+    fps: float | None = None
+    first: int | None = None
     snippet_length: int = 1
     dropout: float = 0.5
     crop: str = "corner"
@@ -137,12 +155,20 @@ class Recipe:
     def __post_init__(self):
         _check_choice("crop", self.crop, CROPS)
         _check_choice("loss", self.loss, LOSSES)
-        counts = (self.batch_size, self.num_segments, self.snippet_length)
+        names = ("batch_size", "num_segments", "snippet_length", "num_frames")
+        counts = [getattr(self, name) for name in names]
         if min(counts) < 1 or not 0 <= self.dropout < 1:
             raise ValueError(
-                "`batch_size`, `num_segments` and `snippet_length` must be >= 1 and "
+                f"{', '.join(f'`{name}`' for name in names)} must be >= 1 and "
                 f"`dropout` in [0, 1). Received: {', '.join(map(str, counts))} and "
                 f"{self.dropout}."
+            )
+        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
+            raise ValueError(f"`fps` must be above 0. Received: {self.fps}.")
+        if self.first is not None and self.first < self.num_frames:
+            raise ValueError(
+                f"`first` must be at least `num_frames`, {self.num_frames}; shorter "
+                f"videos are repeated. Received: {self.first}."
             )
 
     def as_dict(self) -> dict:
@@ -154,12 +180,27 @@ class Recipe:
         steps_per_epoch = epoch_length(num_videos, self)
         return sum(phase.num_steps(steps_per_epoch) for phase in self.phases)
 
+    def for_frames(self, num_frames: int) -> "Recipe":
+        """This recipe with the learning rates of clips of so many frames.
+
+        Rates that are for one frame are multiplied by their number, once and for all.
+        """
+        phases = tuple(
+            replace(
+                phase, learning_rate=phase.learning_rate * num_frames, per_frame=False
+            )
+            if phase.per_frame
+            else phase
+            for phase in self.phases
+        )
+        return replace(self, phases=phases)
+
     def replacing(self, **changes) -> "Recipe":
         """This recipe with other values.
 
         A phase's value is set in every phase; a list gives each phase its own. With
         another number of `epochs` or `steps` the rate falls at the same parts of a
-        phase as before.
+        phase as before. A `learning_rate` that is given is not one for each frame.
 
         Raises:
             ValueError: a list is not as long as there are phases, or `epochs` is given
@@ -196,264 +237,19 @@ def epoch_length(num_videos: int, recipe: Recipe) -> int:
     return -(-num_videos // recipe.batch_size)
 
 
-def _rescaled(phase, name, length):
-    """Where the rate falls in a phase of another length, as a change of that phase."""
+def _rescaled(phase, name, value):
+    """What else changes with a phase's value: where its rate falls, or its meaning."""
     if name == "epochs":
-        scale = length / phase.epochs
+        scale = value / phase.epochs
         return {"decay_epochs": tuple(scale * at for at in phase.decay_epochs)}
     if name == "steps":
-        scale = length / phase.steps
+        scale = value / phase.steps
         return {"decay_steps": tuple(round(scale * at) for at in phase.decay_steps)}
+    if name == "learning_rate":
+        return {"per_frame": False}
     return {}
 
 
 def _check_choice(name, value, choices):
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {choices}. Received: {value}.")
-
-
-def _in_two_phases(tsn, *, learning_rate, steps, frozen=("image",)):
-    """TDN's recipe from TSN's (section 5.3.4): its phase, then all parts together."""
-    (phase,) = tsn.phases
-    joint = replace(
-        phase,
-        learning_rate=learning_rate,
-        steps=steps,
-        schedule="constant",
-        decay_steps=(),
-    )
-    return replace(tsn, phases=(replace(phase, frozen=frozen), joint))
-
-
-# The paper's (section 5.4.2): SGD with momentum 0.9, batches of 128, weight decay 5e-4,
-# dropout 0.8, corner crops, scale and colour jitter, partial batch norm. Its numbers of
-# iterations follow TSN's for RGB: 0.001, divided by ten every 2,000, 4,500 in all.
-# Gradients are clipped as TSN's release does. How long a TDN is then trained as a whole
-# on HMDB51 and ACT, and at what rate, the source does not say: a third as long again,
-# as on FCVID, at a tenth of the first rate.
-_TSN_PHASE = Phase(
-    epochs=None,
-    learning_rate=0.001,
-    steps=4500,
-    schedule="step",
-    decay_steps=(2000, 4000),
-    weight_decay=5e-4,
-    clip_norm=40.0,
-    batch_norm="partial",
-)
-_TSN = Recipe(phases=(_TSN_PHASE,), batch_size=128, dropout=0.8, color_jitter=True)
-
-# The flow stream (sections 5.3.4 and 5.4.2): five flow fields in a snippet, no colours
-# to jitter. Where the source is silent it follows TSN's release for flow: 0.005,
-# divided by ten at 12,000 and 18,000, 20,000 in all, gradients clipped at 20, corner
-# crops without the smallest scale. Dropout is the source's, 0.8, where that release has
-# 0.7; its five-fold rate of the first convolution is left out, as the source has none.
-# A TDN's image subnetwork is a trained flow TSN, so its classifier is frozen too.
-_FLOW_SNIPPET = 5
-_FLOW_TSN = replace(
-    _TSN,
-    phases=(
-        replace(
-            _TSN_PHASE,
-            learning_rate=0.005,
-            steps=20_000,
-            decay_steps=(12_000, 18_000),
-            clip_norm=20.0,
-        ),
-    ),
-    snippet_length=_FLOW_SNIPPET,
-    crop_scales=(1.0, 0.875, 0.75),
-    color_jitter=False,
-)
-_TRAINED = ("image", "image_head")
-_UCF101 = {
-    "tsn": {"rgb": _TSN, "flow": _FLOW_TSN},
-    "tdn": {
-        "rgb": _in_two_phases(_TSN, learning_rate=1e-4, steps=1500),
-        "flow": _in_two_phases(
-            _FLOW_TSN, learning_rate=5e-4, steps=6667, frozen=_TRAINED
-        ),
-    },
-}
-_HMDB51 = {
-    network: {name: replace(recipe, num_segments=2) for name, recipe in each.items()}
-    for network, each in _UCF101.items()
-}
-
-# FCVID (section 5.4.2): many videos, so none of the small-data practice: no dropout, no
-# corner crops, all batch norm trained, weight decay 1e-4; several labels a video. The
-# source trains it on RGB alone; for flow, its settings are ours.
-_FCVID_PHASE = Phase(
-    epochs=None,
-    learning_rate=0.01,
-    steps=30_000,
-    schedule="step",
-    decay_steps=(10_000, 20_000),
-    weight_decay=1e-4,
-    clip_norm=40.0,
-)
-_FCVID_TSN = Recipe(
-    phases=(_FCVID_PHASE,),
-    batch_size=128,
-    dropout=0.0,
-    crop="random",
-    loss="sigmoid",
-)
-_FCVID_FLOW_TSN = replace(_FCVID_TSN, snippet_length=_FLOW_SNIPPET)
-_FCVID_JOINT = {"learning_rate": 1e-4, "steps": 10_000}
-_FCVID = {
-    "tsn": {"rgb": _FCVID_TSN, "flow": _FCVID_FLOW_TSN},
-    "tdn": {
-        "rgb": _in_two_phases(_FCVID_TSN, **_FCVID_JOINT),
-        "flow": _in_two_phases(_FCVID_FLOW_TSN, frozen=_TRAINED, **_FCVID_JOINT),
-    },
-}
-
-# A pretrained backbone on a small data set, on a small machine: features move little,
-# the classifier fast. Chosen on jhmdb10's training videos (docs/models/tdn.md); both
-# networks see every video twelve times. Gradients are clipped where TSN's release clips
-# them: a limit of 5 held the networks back.
-_FINETUNE_TSN = Recipe(
-    phases=(
-        Phase(
-            epochs=12,
-            learning_rate=3e-4,
-            schedule="cosine",
-            weight_decay=5e-4,
-            clip_norm=40.0,
-            multipliers={"head": 10.0},
-        ),
-    ),
-    batch_size=16,
-    dropout=0.8,
-    crop_scales=(1.0, 0.9375, 0.875),
-)
-# The difference subnetwork starts far from what it was trained on: it wants more and
-# larger steps, and stronger augmentation, than the image subnetwork.
-_FINETUNE_TDN = Recipe(
-    phases=(
-        Phase(
-            epochs=8,
-            learning_rate=2e-3,
-            schedule="cosine",
-            weight_decay=5e-4,
-            clip_norm=40.0,
-            multipliers={"head": 0.5},
-            frozen=("image",),
-        ),
-        Phase(
-            epochs=4,
-            learning_rate=3e-4,
-            schedule="cosine",
-            weight_decay=5e-4,
-            clip_norm=40.0,
-            multipliers={"difference": 2.0, "head": 3.0},
-        ),
-    ),
-    batch_size=8,
-    dropout=0.8,
-)
-
-
-def _finetune_flow(rgb, **changes):
-    """RGB's recipe with snippets of flow, whose statistics a small set cannot tell."""
-    changes |= {"batch_norm": "partial"}
-    phases = tuple(replace(phase, **changes) for phase in rgb.phases)
-    return replace(rgb, phases=phases, snippet_length=_FLOW_SNIPPET)
-
-
-# TSN's own, from random weights: many videos, corner crops at four scales.
-_SCRATCH = Recipe(
-    phases=(
-        Phase(
-            epochs=45,
-            learning_rate=0.01,
-            schedule="step",
-            decay_epochs=(20, 40),
-            weight_decay=5e-4,
-            clip_norm=40.0,
-        ),
-    ),
-    batch_size=32,
-    dropout=0.5,
-)
-# A tiny backbone from random weights, where left and right are classes.
-_MOTION_SHAPES = Recipe(
-    phases=(
-        Phase(
-            epochs=8,
-            learning_rate=2e-3,
-            optimizer="adam",
-            schedule="cosine",
-            warmup_epochs=0.5,
-            clip_norm=5.0,
-        ),
-    ),
-    batch_size=32,
-    dropout=0.0,
-    crop="random",
-    flip=False,
-)
-
-_SCRATCH_EACH = {
-    "rgb": _SCRATCH,
-    "flow": replace(_SCRATCH, snippet_length=_FLOW_SNIPPET),
-}
-# Clips of 8 frames have 7 flow fields, and one field tells all motions apart.
-_MOTION_SHAPES_EACH = {"rgb": _MOTION_SHAPES, "flow": _MOTION_SHAPES}
-
-# Two-stream ConvNets (Simonyan & Zisserman 2014, section 3.3): one snippet a video, of
-# one frame or of ten fields. The weight decay, which it does not state, is TSN's.
-_TWO_STREAM = Recipe(
-    phases=(
-        Phase(
-            epochs=None,
-            learning_rate=0.01,
-            steps=80_000,
-            schedule="step",
-            decay_steps=(50_000, 70_000),
-            weight_decay=5e-4,
-        ),
-    ),
-    batch_size=256,
-    num_segments=1,
-    dropout=0.9,
-    crop="random",
-)
-_TWO_STREAM_FIELDS = 10
-
-
-def _of_one_snippet(rgb):
-    """A recipe for CNN-M-2048 by modality, of TSN's on RGB."""
-    rgb = replace(rgb, num_segments=1)
-    return {"rgb": rgb, "flow": replace(rgb, snippet_length=_TWO_STREAM_FIELDS)}
-
-
-# name -> network -> modality -> recipe
-RECIPES: Mapping[str, Mapping[str, Mapping[str, Recipe]]] = {
-    "finetune": {
-        "tsn": {
-            "rgb": _FINETUNE_TSN,
-            # Of 3e-4, 1e-3 and 3e-3: docs/models/two_stream.md.
-            "flow": _finetune_flow(_FINETUNE_TSN, learning_rate=1e-3),
-        },
-        "tdn": {"rgb": _FINETUNE_TDN, "flow": _finetune_flow(_FINETUNE_TDN)},
-        "cnn_m_2048": _of_one_snippet(_FINETUNE_TSN),
-    },
-    "scratch": {
-        "tsn": _SCRATCH_EACH,
-        "tdn": _SCRATCH_EACH,
-        "cnn_m_2048": _of_one_snippet(_SCRATCH),
-    },
-    "motion-shapes": {"tsn": _MOTION_SHAPES_EACH, "tdn": _MOTION_SHAPES_EACH},
-    "hmdb51": _HMDB51,
-    "act": _UCF101,
-    "ucf101": _UCF101,
-    "fcvid": _FCVID,
-    "two-stream": {
-        "cnn_m_2048": {
-            "rgb": replace(_TWO_STREAM, color_jitter=True),
-            "flow": replace(_TWO_STREAM, snippet_length=_TWO_STREAM_FIELDS),
-        }
-    },
-}

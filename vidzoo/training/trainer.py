@@ -20,6 +20,7 @@ from vidzoo.training.recipes import Phase, Recipe, epoch_length
 LOG = "log.jsonl"
 _STEPS_BETWEEN_READINGS = 10
 _CHECKPOINTS_KEPT = 2
+_DECAYED = ("kernel", "recurrent_kernel")
 
 
 class Stopped(Exception):
@@ -166,7 +167,7 @@ class PhaseRun:
         return loss, _accuracy(prediction(outputs), label)
 
     def _with_decay(self, gradient, variable):
-        if self._phase.weight_decay and variable.name == "kernel":
+        if self._phase.weight_decay and variable.name in _DECAYED:
             return gradient + self._phase.weight_decay * variable.value
         return gradient
 

@@ -44,6 +44,13 @@ def test_cosine_goes_down_to_zero():
     assert rates(phase, [8, 100]) == pytest.approx([0.0, 0.0], abs=1e-7)
 
 
+def test_exponential_decay_is_by_a_factor_an_epoch():
+    phase = Phase(3, 0.5, schedule="exponential", decay_rate=0.81)
+    expected = [0.5 * 0.81 ** (step / 4) for step in range(12)]
+    assert expected[2] == pytest.approx(0.45)  # half an epoch
+    assert rates(phase, range(12)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_warm_up_rises_linearly_and_multiplies():
     phase = Phase(2, 0.8, warmup_epochs=1.0)
     assert rates(phase, range(6)) == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8])

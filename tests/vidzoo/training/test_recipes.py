@@ -13,7 +13,8 @@ from vidzoo.training import RECIPES, Phase, Recipe, epoch_length, parts
     "values, message",
     [
         ({"optimizer": "lion"}, r"`optimizer` .* \('sgd', 'adam'\)\. Received: lion"),
-        ({"schedule": "poly"}, r"`schedule` .* 'cosine'\)\. Received: poly"),
+        ({"schedule": "poly"}, r"`schedule` .* 'exponential'\)\. Received: poly"),
+        ({"decay_rate": 0.0}, r"`decay_rate` must be above 0, at most 1. .* 0\.0"),
         ({"epochs": 0}, "`epochs` or `steps` must be >= 1, .* Received: 0, 0.1"),
         ({"learning_rate": 0.0}, "`learning_rate` > 0 .* Received: 1, 0.0"),
         ({"clip_norm": 0.0}, "`clip_norm`"),
@@ -43,8 +44,10 @@ def test_phase_refuses(values, message):
         ({"num_segments": 0}, "`num_segments`"),
         (
             {"snippet_length": 0},
-            "`snippet_length` must be >= 1 .* Received: 16, 3, 0 a",
+            "`snippet_length`, .* must be >= 1 .* Received: 16, 3, 0, 30 a",
         ),
+        ({"fps": 0.0}, r"`fps` must be above 0\. Received: 0\.0"),
+        ({"first": 29}, "`first` must be at least `num_frames`, 30; .* Received: 29"),
     ],
 )
 def test_recipe_refuses(values, message):
@@ -102,15 +105,48 @@ def recipes_of(name):
     return [RECIPES[name][n][m] for n in ("tsn", "tdn") for m in ("rgb", "flow")]
 
 
-def test_every_name_has_its_networks_and_both_modalities():
-    assert len(RECIPES) == 8
-    of_one_snippet = {"finetune", "scratch", "two-stream"}
-    for name, networks in RECIPES.items():
-        expected = {"tsn", "tdn"} if name != "two-stream" else set()
-        expected |= {"cnn_m_2048"} if name in of_one_snippet else set()
-        assert networks.keys() == expected
-        for recipes in networks.values():
-            assert recipes.keys() == {"rgb", "flow"}
+ON_SNIPPETS = {"tsn", "tdn"}
+OF_FULL_LENGTH = {"feature_pooling", "lstm_classifier", "single_frame", "slow_fusion"}
+NETWORKS = {
+    **dict.fromkeys(
+        ("finetune", "scratch"), ON_SNIPPETS | OF_FULL_LENGTH | {"cnn_m_2048"}
+    ),
+    **dict.fromkeys(("motion-shapes", "ucf101"), ON_SNIPPETS | OF_FULL_LENGTH),
+    **dict.fromkeys(("hmdb51", "act", "fcvid"), ON_SNIPPETS),
+    **dict.fromkeys(("sports1m", "features"), OF_FULL_LENGTH),
+    "two-stream": {"cnn_m_2048"},
+}
+
+
+def test_every_name_has_its_networks_and_their_modalities():
+    assert {name: set(networks) for name, networks in RECIPES.items()} == NETWORKS
+    for networks in RECIPES.values():
+        for network, recipes in networks.items():
+            expected = {"rgb"} if network == "slow_fusion" else {"rgb", "flow"}
+            if network in OF_FULL_LENGTH - {"slow_fusion"}:
+                expected |= {"features"}
+            assert recipes.keys() == expected
+
+
+def test_sports1m_recipes_are_the_papers():
+    """Sections 3.3 (dropout), 3.3.3 (optimization) and 3.4.1 (sampling)."""
+    for network in ("feature_pooling", "lstm_classifier"):
+        recipe = RECIPES["sports1m"][network]["rgb"]
+        (phase,) = recipe.phases
+        assert (recipe.num_frames, recipe.fps, recipe.first) == (30, 1.0, 300)
+        assert (recipe.crop, recipe.flip, recipe.dropout) == ("random", True, 0.6)
+        assert (phase.optimizer, phase.momentum) == ("sgd", 0.9)
+        assert (phase.learning_rate, phase.weight_decay) == (1e-5, 5e-4)
+        assert phase.schedule == "exponential"
+        factor = 30 if network == "lstm_classifier" else 1
+        (scaled,) = recipe.for_frames(30).phases
+        assert scaled.learning_rate == pytest.approx(factor * 1e-5)
+        assert recipe.for_frames(30).for_frames(30) == recipe.for_frames(30)
+
+
+def test_a_rate_that_is_given_is_not_one_for_each_frame():
+    recipe = RECIPES["sports1m"]["lstm_classifier"]["rgb"].replacing(learning_rate=0.1)
+    assert recipe.for_frames(30).phases[0].learning_rate == 0.1
 
 
 def test_two_stream_recipes_are_the_papers():
