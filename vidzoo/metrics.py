@@ -41,12 +41,21 @@ def hit_at_k(logits, labels, k: int) -> float:
         >>> hit_at_k([[3, 2, 1], [3, 2, 1]], [[0, 1, 1], [0, 0, 1]], k=2)
         0.5
     """
+    return float(is_hit(logits, labels, k).mean())
+
+
+def is_hit(logits, labels, k: int) -> np.ndarray:
+    """Of which rows at least one label is among the k highest scores: bool `(N,)`.
+
+    What `hit_at_k` is the mean of; of clips in place of videos the clip-level Hit@k
+    (section 3.4.1). Args and errors: as there.
+    """
     logits, labels = _checked(logits, labels)
     if k < 1:
         raise ValueError(f"`k` must be at least 1. Received: {k}.")
     ranking = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     hits = np.take_along_axis(_multi_hot(labels, logits), ranking, axis=1)
-    return float(hits.any(axis=1).mean())
+    return hits.any(axis=1)
 
 
 def mean_class_accuracy(logits, labels) -> float:

@@ -11,7 +11,8 @@ def measure(scores: Scores) -> dict:
 
     Returns:
         `metrics.summary` of the prediction; under `<stream>_<metric>` that of each
-        stream alone; and `class_ap`, the average precision by class, None for a class
+        stream alone; `clip_hit1` and `clip_hit5` where clips were counted, each video
+        weighing the same; and `class_ap`, the average precision by class, None for a class
         that no video has.
     """
     measured = metrics.summary(scores.logits, scores.labels)
@@ -19,6 +20,7 @@ def measure(scores: Scores) -> dict:
         alone = metrics.summary(logits, scores.labels)
         del alone["num_videos"]
         measured |= {f"{stream}_{name}": value for name, value in alone.items()}
+    measured |= {f"clip_hit{k}": float(h.mean()) for k, h in scores.clip_hits.items()}
     by_class = metrics.class_average_precision(scores.logits, scores.labels)
     measured["class_ap"] = {
         name: None if np.isnan(value) else float(value)

@@ -9,9 +9,12 @@ import numpy as np
 from vidzoo.arrays import UnreadableError, read_npz
 from vidzoo.atomic import replacing
 from vidzoo.errors import RecordError, VidzooError
+from vidzoo.metrics import is_hit
 
 _FIELDS = ("video_ids", "labels", "logits", "classes", "protocol")
 _STREAM = "logits_"  # before a stream's name, in the file
+_CLIP_HITS = "clip_hit"  # before k
+CLIP_KS = (1, 5)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Scores:
         streams: the network's other logits by name, like `logits`: a TDN's `image`
             and `difference`; empty for a network with one output. Of fused scores,
             what was fused.
+        clip_hits: k -> float32 `(N,)`, the share of a video's clips of which a label is
+            among the k highest logits (section 3.4.1); empty where each has one.
     """
 
     video_ids: np.ndarray
@@ -35,10 +40,15 @@ class Scores:
     classes: np.ndarray
     protocol: str
     streams: Mapping[str, np.ndarray] = field(default_factory=dict)
+    clip_hits: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def save(self, path) -> None:
-        """Writes the `.npz`, atomically; a stream is its array `logits_<name>`."""
+        """Writes the `.npz`, atomically.
+
+        A stream is its array `logits_<name>`, clips' hits are `clip_hit<k>`.
+        """
         streams = {_STREAM + name: logits for name, logits in self.streams.items()}
+        streams |= {f"{_CLIP_HITS}{k}": hits for k, hits in self.clip_hits.items()}
         with replacing(path) as file:
             np.savez(
                 file,
@@ -69,13 +79,19 @@ class Scores:
             for name, array in arrays.items()
             if name.startswith(_STREAM)
         }
-        fault = _fault(**fields, streams=streams)
+        clip_hits = {
+            k: arrays[f"{_CLIP_HITS}{k}"]
+            for k in CLIP_KS
+            if f"{_CLIP_HITS}{k}" in arrays
+        }
+        fault = _fault(**fields, streams=streams) or _hits_fault(clip_hits, fields)
         if fault:
             raise VidzooError(
                 f"{path}: not a scores file, or a damaged one: {fault}. "
                 "Run `vidzoo evaluate` again."
             )
-        return cls(**fields | {"protocol": str(fields["protocol"])}, streams=streams)
+        fields["protocol"] = str(fields["protocol"])
+        return cls(**fields, streams=streams, clip_hits=clip_hits)
 
 
 def _fault(video_ids, labels, logits, classes, protocol, streams):
@@ -106,6 +122,16 @@ def _fault(video_ids, labels, logits, classes, protocol, streams):
     return None
 
 
+def _hits_fault(clip_hits, fields):
+    for k, hits in clip_hits.items():
+        name, shape = f"{_CLIP_HITS}{k}", fields["video_ids"].shape
+        if fault := _form_fault(name, hits, "f", shape):
+            return fault
+        if not ((hits >= 0) & (hits <= 1)).all():
+            return f"{name} holds shares beyond 0 to 1"
+    return None
+
+
 def _form_fault(name, array, kinds, *shapes):
     if array.dtype.kind in kinds and array.shape in shapes:
         return None
@@ -121,6 +147,7 @@ def classify(
     protocol: str,
     on_clip: Callable[[int], None] | None = None,
     modality: str = "rgb",
+    count_clip_hits: bool = False,
 ) -> Scores:
     """Runs a model over clips and averages the logits of every video's clips.
 
@@ -134,6 +161,7 @@ def classify(
         protocol: the name that is kept with the scores.
         on_clip: called with the number of clips done so far.
         modality: what the model sees, a key of each batch.
+        count_clip_hits: whether `Scores.clip_hits` are counted, one clip a view.
 
     Returns:
         `Scores`, videos in the order in which they first came.
@@ -144,6 +172,7 @@ def classify(
     """
     classes = np.array(list(classes))
     means, labels, num_clips = {}, {}, 0
+    hits = {k: _Mean() for k in CLIP_KS if count_clip_hits}
     for batch in batches:
         video_ids = np.asarray(batch["video_id"])
         # Views of a video mostly follow each other: they are summed run by run.
@@ -152,7 +181,13 @@ def classify(
         names = [_text(video_id) for video_id in video_ids[starts]]
         batch_labels = _checked_labels(batch["label"], video_ids, classes)
         labels.update(zip(names, batch_labels[starts], strict=True))
-        for stream, logits in _streams(model(batch[modality])).items():
+        answers = _streams(model(batch[modality]))
+        for k, mean in hits.items():
+            found = is_hit(answers["logits"], batch_labels, k).astype(np.float64)
+            sums = np.add.reduceat(found, starts)
+            for run in zip(names, sums, counts, strict=True):
+                mean.add(*run)
+        for stream, logits in answers.items():
             _check_logits(logits, video_ids, classes)
             sums = np.add.reduceat(logits.astype(np.float64), starts, axis=0)
             mean = means.setdefault(stream, _Mean())
@@ -171,6 +206,7 @@ def classify(
         classes=classes,
         protocol=protocol,
         streams=streams,
+        clip_hits={k: mean.rows(labels) for k, mean in hits.items()},
     )
 
 
@@ -185,7 +221,7 @@ class _Mean:
         self._counts[video_id] = self._counts.get(video_id, 0) + count
 
     def rows(self, video_ids):
-        """float32 `(N, K)`, in the order of `video_ids`."""
+        """float32 `(N, ...)`, in the order of `video_ids`."""
         means = [self._sums[i] / self._counts[i] for i in video_ids]
         return np.stack(means).astype(np.float32)
 

@@ -20,6 +20,7 @@ BACKBONES = {
     "bn_inception": bn_inception.BN_INCEPTION,
     "tiny": tiny.TINY,
 }
+ALIASES = {"alexnet": "alexnet_paper"}  # the dissertation has one AlexNet, its own
 
 
 def get(name: str) -> Backbone:
@@ -28,6 +29,7 @@ def get(name: str) -> Backbone:
     Raises:
         ValueError: there is none; the message lists those there are.
     """
+    name = ALIASES.get(name, name)
     if name not in BACKBONES:
         raise ValueError(
             f"`backbone` must be one of {tuple(BACKBONES)}. Received: {name!r}."

@@ -27,7 +27,6 @@ FEATURES = "features"  # what weights files call the backbone of a network witho
 FRAME_SIZE = 220  # pixels (section 3.3)
 DROPOUT = 0.6  # at each fully connected layer (section 3.3)
 _NUM_OUTPUTS = 1000  # of a backbone's own classifier: ImageNet's classes
-_ALIASES = {"alexnet": "alexnet_paper"}  # the source has one AlexNet, its own
 _log = logging.getLogger("vidzoo")
 
 
@@ -95,7 +94,7 @@ def read(
         inputs, clip, mask = _inputs(num_frames, tuple(frame_shape))
         weights_file = load.open_weights(weights)
         return Frames(inputs, clip, merge_time(clip), mask, None, weights_file)
-    parts = find(backbone)
+    parts = backbones.get(backbone)
     channels = {name: modalities.CHANNELS[name] for name in ("rgb", "flow_image")}
     if frame_shape is None and modality in channels:
         frame_shape = (FRAME_SIZE, FRAME_SIZE, channels[modality])
@@ -111,15 +110,6 @@ def read(
         x = stage(x, "image_")
     x = _features(x, features or parts.frame_features)
     return Frames(inputs, clip, x, mask, parts, weights_file)
-
-
-def find(backbone: str) -> Backbone:
-    """The backbone of that name.
-
-    Raises:
-        ValueError: there is none; the message lists those there are.
-    """
-    return backbones.get(_ALIASES.get(backbone, backbone))
 
 
 def _inputs(num_frames, frame_shape):

@@ -7,7 +7,7 @@ Karpathy et al. 2014: trained on single frames drawn from the videos.
 import keras
 from keras import layers
 
-from vidzoo.models import frame_network
+from vidzoo.models import backbones, frame_network
 from vidzoo.models.feature_pooling import network_name
 from vidzoo.models.frame_network import DROPOUT
 from vidzoo.weights.weights_file import WeightsFile
@@ -80,4 +80,4 @@ def _features(backbone):
     """A frame's features: as the network itself has them, before its classifier."""
     if backbone is None:
         return None
-    return "map" if frame_network.find(backbone).hidden else "average"
+    return "map" if backbones.get(backbone).hidden else "average"

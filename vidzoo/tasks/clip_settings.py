@@ -1,4 +1,4 @@
-"""What a network's arguments say of its clips: how they are sampled, what they show."""
+"""What a run says of its network's clips: how they are sampled, what they show."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,13 @@ _CHANNELS = {"rgb": 3, "flow": 2}  # of one image
 
 
 def modality(arguments: Mapping) -> str:
-    """What the network sees, a key of batches: `"rgb"` or `"flow"`.
+    """What the network sees, a key of batches: `"rgb"`, `"flow"` or `"features"`.
 
     Args:
         arguments: of the network's builder.
     """
+    if arguments.get("backbone", "") is None:
+        return "features"
     return "rgb" if arguments.get("modality", "rgb") == "rgb" else "flow"
 
 
@@ -25,10 +27,39 @@ def channels(modality: str, snippet_length: int) -> int:
 def modalities(arguments: Mapping) -> dict[str, int]:
     """The modality and its images in a snippet, as batches are asked for."""
     kind = modality(arguments)
+    if kind == "features":
+        return {kind: 1}
     return {kind: arguments["frame_shape"][-1] // _CHANNELS[kind]}
 
 
-def sampling(arguments: Mapping) -> clips.Segments:
-    """Which images make a clip."""
+def settings(description: Mapping) -> dict:
+    """What `sampling` must know of a run, JSON-ready."""
+    arguments, recipe = description["arguments"], description["recipe"]
+    if "num_frames" in arguments:
+        found = {"num_frames": arguments["num_frames"]}
+        return found | {name: recipe[name] for name in ("fps", "first")}
     (length,) = modalities(arguments).values()
-    return clips.Segments(arguments["num_segments"], length)
+    return {"num_segments": arguments["num_segments"], "snippet_length": length}
+
+
+def sampling(settings: Mapping) -> clips.Segments | clips.Excerpt:
+    """Which images make a clip.
+
+    Args:
+        settings: as the function of that name gives them.
+    """
+    if "num_frames" in settings:
+        return clips.Excerpt(settings["num_frames"], whole(settings))
+    return clips.Segments(settings["num_segments"], settings["snippet_length"])
+
+
+def whole(settings: Mapping) -> clips.Whole:
+    """All images that a network of full-length video may see of one."""
+    return clips.Whole(settings["fps"], settings["first"])
+
+
+def crop(arguments: Mapping) -> clips.CenterCrop | None:
+    """What is shown of each image in test: its centre; of features, all."""
+    if modality(arguments) == "features":
+        return None
+    return clips.CenterCrop(arguments["frame_shape"][0])

@@ -16,8 +16,9 @@ from vidzoo.evaluation import (
     measure,
     protocols,
 )
+from vidzoo.losses import SEVERAL_LABELS
 from vidzoo.progress import Progress
-from vidzoo.tasks import clip_settings, run_folder, scores_file
+from vidzoo.tasks import clip_settings, run_folder, scores_file, whole_video
 from vidzoo.tasks.open_records import open_records
 from vidzoo_data import clips
 from vidzoo_data.records.read import Records
@@ -41,7 +42,10 @@ def run(
         run: a run folder.
         records: a records folder with the run's classes.
         protocol: `"center"`, one clip, the middle frame of each segment, the middle of
-            the frame; or `"CLIPSxCROPS"`, such as the paper's `"25x10"`.
+            the frame; `"CLIPSxCROPS"`, such as the paper's `"25x10"`;
+            `"CLIPS-random"`, such as its `"240-random"` for full-length video; or
+            `"whole-video"`, one pass over every video, whatever its length, in constant
+            memory.
         split: which videos; by default the test split of the run's training split,
             `"test2"` of `"train2"`.
         out: the scores file; `RUN/scores-SPLIT-PROTOCOL.npz` unless told, with
@@ -73,32 +77,29 @@ def run(
     split = split or _test_split(description["split"], data)
     videos = data.split(split)
     check_records(data, description)
-    has_several = description["recipe"]["loss"] == "sigmoid"
     if confusion:
         check_confusion(description)
     file = Path(out) if out else scores_path(run, split, protocol, seed)
     scores_file.check_out(file, confusion=confusion)
-    options = {
-        "sampling": clip_settings.sampling(description["arguments"]),
-        "modalities": clip_settings.modalities(description["arguments"]),
-        "batch_size": batch_size,
-        "workers": workers,
-        "multi_label": has_several,
-    }
-    size = description["arguments"]["frame_shape"][0]
-    batches = _batches(data, split, views, size, seed, options)
-    total = len(videos) * views.num_views
-    with Progress("evaluate", total, "views") as progress:
-        batches = clips.checked(batches, data)
-        forward = _forward(model)
-        scores = classify(
-            *(forward, batches, data.classes, protocol, progress.update),
-            modality=clip_settings.modality(description["arguments"]),
-        )
+    if views == protocols.WHOLE_VIDEO:
+        scores = whole_video.score(run, data, split, batch_size)
+    else:
+        total = len(videos) * views.num_views
+        with Progress("evaluate", total, "views") as progress:
+            batches = _batches(data, split, views, description, seed, batch_size, workers)
+            scores = classify(
+                _forward(model),
+                clips.checked(batches, data),
+                data.classes,
+                protocol,
+                progress.update,
+                modality=clip_settings.modality(description["arguments"]),
+                count_clip_hits=views.num_crops == 0,
+            )
     measured = measure(scores) | {
         "protocol": protocol,
         "num_views": views.num_views,
-        "seed": None if views == protocols.CENTER else seed,
+        "seed": seed if views.is_drawn else None,
         "split": split,
         "model": description["model"],
         "classes": list(data.classes),
@@ -181,7 +182,7 @@ def scores_path(run, split: str, protocol: str, seed: int) -> Path:
     """Where the scores of a run go; another seed's clips have a file of their own."""
     views = protocols.parse(protocol)
     name = f"scores-{split}-{views.name}"
-    if views != protocols.CENTER and seed:
+    if views.is_drawn and seed:
         name = f"{name}-seed{seed}"
     return Path(run) / f"{name}.npz"
 
@@ -192,26 +193,33 @@ def check_confusion(description: dict) -> None:
     Raises:
         UsageError: they have several.
     """
-    if description["recipe"]["loss"] == "sigmoid":
+    if description["recipe"]["loss"] in SEVERAL_LABELS:
         raise UsageError(
             "--confusion: a confusion matrix needs one label a video; this run was "
             "trained with several."
         )
 
 
-def _batches(data, split, views, size, seed, options):
+def _batches(data, split, views, description, seed, batch_size, workers):
+    arguments, recipe = description["arguments"], description["recipe"]
+    options = {
+        "sampling": clip_settings.sampling(clip_settings.settings(description)),
+        "modalities": clip_settings.modalities(arguments),
+        "batch_size": batch_size,
+        "workers": workers,
+        "multi_label": recipe["loss"] in SEVERAL_LABELS,
+    }
+    crop = clip_settings.crop(arguments)
     if views == protocols.CENTER:
-        crop = clips.CenterCrop(size)
         return clips.center_batches(data, split, crop=crop, **options)
-    return clips.view_batches(
-        data,
-        split,
-        size=size,
-        num_clips=views.num_clips,
-        num_crops=views.num_crops,
-        seed=seed,
-        **options,
-    )
+    options |= {"num_clips": views.num_clips, "seed": seed}
+    if crop is None:
+        return clips.view_batches(data, split, **options)
+    if views.num_crops:
+        options |= {"size": crop.size, "num_crops": views.num_crops}
+    else:
+        options["crop"] = clips.RandomCrop(crop.size, recipe["flip"])
+    return clips.view_batches(data, split, **options)
 
 
 def _forward(model):
@@ -231,6 +239,8 @@ def check_records(data: Records, description: dict) -> None:
     """
     made, trained = data.made_with, description["data"]["made_with"]
     names = ["size", "fps", "jpeg_quality"]
+    if clip_settings.modality(description["arguments"]) == "features":
+        names = ["features"]
     if clip_settings.modality(description["arguments"]) == "flow":
         names.append("flow")
     for name in names:

@@ -36,14 +36,15 @@ class InitialWeights:
         self._classes, self._split = list(classes), split
         self._accept_license = accept_license
         self.given = {"weights": None}
-        self._file = self._image_file = None
+        self._file = self._image_file = self._num_frames = None
 
-    def find(self, weights, image_weights) -> None:
+    def find(self, weights, image_weights, num_frames=None) -> None:
         """Fetches a preset; checks that what was named can be used.
 
         Args:
             weights: as `vidzoo.tasks.train.run` has them.
             image_weights: likewise.
+            num_frames: likewise, its `weights_num_frames`.
 
         Raises:
             UsageError: `image_weights` are not for this network, or lack the others.
@@ -51,6 +52,7 @@ class InitialWeights:
                 network, of other classes or another split.
             WeightsError: there is no such file, or it cannot be fetched.
         """
+        self._num_frames = num_frames
         if weights is not None:
             network, variant = run_folder.parts(self._model, self._arguments)
             preset = preset_for(weights, network, variant)
@@ -105,7 +107,13 @@ class InitialWeights:
     def weights(self):
         """What the builder takes."""
         if self._image_file is None:
-            return self._file
+            if self._num_frames is None or self._file is None:
+                return self._file
+            return initialize.expanded(
+                open_weights(self._file),
+                self._num_frames,
+                self._arguments["num_frames"],
+            )
         arguments = self._arguments
         image, difference = map(open_weights, (self._image_file, self._file))
         difference = initialize.for_modality(

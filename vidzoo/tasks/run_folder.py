@@ -8,10 +8,18 @@ from pathlib import Path
 from vidzoo import models
 from vidzoo.atomic import write_text
 from vidzoo.errors import CheckpointError, UsageError
-from vidzoo.models import backbones
+from vidzoo.models import backbones, feature_pooling, frame_network, slow_fusion
 from vidzoo.models.backbone import Backbone
 
-MODELS = {"tsn": models.TSN, "tdn": models.TDN, "cnn_m_2048": models.CNNM2048}
+MODELS = {
+    "tsn": models.TSN,
+    "tdn": models.TDN,
+    "cnn_m_2048": models.CNNM2048,
+    "feature_pooling": models.FeaturePooling,
+    "lstm_classifier": models.LSTMClassifier,
+    "single_frame": models.SingleFrame,
+    "slow_fusion": models.SlowFusion,
+}
 STREAMS = ("rgb", "flow")  # the run folders in that of a two-stream network
 DESCRIPTION = "run.json"
 WEIGHTS = "weights.npz"
@@ -29,9 +37,9 @@ def build_model(network: str, arguments: dict, weights=None):
     if network not in MODELS:
         known = ", ".join(MODELS)
         raise UsageError(f"no model '{network}'. Choose one of: {known} (--model).")
-    if "backbone" in arguments:
+    if arguments.get("backbone") is not None:
         backbone(arguments["backbone"])
-    strange = set(arguments) - set(inspect.signature(MODELS[network]).parameters)
+    strange = set(arguments) - options(network)
     if strange:
         raise UsageError(
             f"--{min(strange)} is no option of {network}. Leave it out, or choose "
@@ -39,7 +47,8 @@ def build_model(network: str, arguments: dict, weights=None):
         )
     arguments = arguments | {"frame_shape": tuple(arguments["frame_shape"])}
     smallest = _SMALLEST_FRAME
-    if min(arguments["frame_shape"][:2]) < smallest:
+    reads_features = arguments.get("backbone", "") is None
+    if not reads_features and min(arguments["frame_shape"][:2]) < smallest:
         raise UsageError(
             f"--frame_size is {arguments['frame_shape'][0]}; give {smallest} or more."
         )
@@ -51,7 +60,27 @@ def build_model(network: str, arguments: dict, weights=None):
 
 def has_backbone(network: str) -> bool:
     """Whether a network of `MODELS` is built on a backbone."""
-    return "backbone" in inspect.signature(MODELS[network]).parameters
+    return "backbone" in options(network)
+
+
+def is_full_length(network: str) -> bool:
+    """Whether a network of `MODELS` sees the frames of a video one after the other."""
+    return "num_frames" in options(network)
+
+
+def options(network: str) -> frozenset[str]:
+    """The arguments of a network's builder."""
+    return frozenset(inspect.signature(MODELS[network]).parameters)
+
+
+def name_in_files(network: str, arguments: dict) -> str:
+    """What weights files call a network: a feature-pooling network by its pooling."""
+    if network != "feature_pooling":
+        return network
+    names = ("pooling", "aggregate")
+    return feature_pooling.network_name(
+        **{name: arguments[name] for name in names if name in arguments}
+    )
 
 
 def parts(network: str, arguments: dict) -> tuple[str, str]:
@@ -60,8 +89,12 @@ def parts(network: str, arguments: dict) -> tuple[str, str]:
     Raises:
         UsageError: the backbone is unknown.
     """
+    if network == "slow_fusion":
+        return network, slow_fusion.VARIANT
     if not has_backbone(network):
         return network, arguments["modality"]
+    if arguments["backbone"] is None:
+        return frame_network.FEATURES, frame_network.FEATURES
     found = backbone(arguments["backbone"])
     return found.name, found.variant
 
@@ -72,6 +105,7 @@ def backbone(name: str) -> Backbone:
     Raises:
         UsageError: it is unknown; the message lists those there are.
     """
+    name = backbones.ALIASES.get(name, name)
     if name not in backbones.BACKBONES:
         known = ", ".join(backbones.BACKBONES)
         raise UsageError(f"no backbone '{name}'. Choose one of: {known} (--backbone).")

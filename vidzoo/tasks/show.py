@@ -42,6 +42,8 @@ _METRICS = {
     "hit1": "Hit@1",
     "hit5": "Hit@5",
     "map": "mAP",
+    "clip_hit1": "Hit@1 of clips",
+    "clip_hit5": "Hit@5 of clips",
 }
 
 

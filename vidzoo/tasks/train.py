@@ -14,6 +14,8 @@ from vidzoo import training
 from vidzoo.atomic import remove_leftovers
 from vidzoo.errors import CheckpointError, RecordError, UsageError
 from vidzoo.locking import LOCK, locked
+from vidzoo.losses import SEVERAL_LABELS
+from vidzoo.models.frame_network import FRAME_SIZE
 from vidzoo.models.modalities import CHANNELS as MODALITIES
 from vidzoo.progress import Progress
 from vidzoo.stopping import StopRequest
@@ -26,7 +28,11 @@ from vidzoo_data import clips
 
 _log = logging.getLogger("vidzoo")
 # Recipes that start from weights trained on images.
-_FROM_WEIGHTS = ("finetune", "hmdb51", "act", "ucf101")
+_FROM_WEIGHTS = ("finetune", "hmdb51", "act", "ucf101", "sports1m")
+# Pixels of a frame unless told: the networks' own sizes, others have 224.
+_FRAME_SIZES = {"slow_fusion": 170}
+# A recipe's values for networks of full-length video alone.
+_OF_FULL_LENGTH = ("num_frames", "fps", "first")
 # What a resumed run must have in common with the run it goes on with.
 _FIXED = (
     "model",
@@ -47,13 +53,14 @@ def run(
     *,
     model: str,
     modality: str = "rgb",
-    backbone: str = "resnet50",
+    backbone: str | None = None,
     recipe: str | training.Recipe | None = None,
     changes: dict | None = None,
     num_segments: int | None = None,
-    frame_size: int = 224,
+    frame_size: int | None = None,
     model_options: dict | None = None,
     weights=None,
+    weights_num_frames: int | None = None,
     image_weights=None,
     split: str = "train",
     seed: int = 0,
@@ -75,16 +82,22 @@ def run(
             run folder for each, by its name. None only checks what can be checked
             before a folder is made.
         model: a key of `run_folder.MODELS`.
-        modality: what the network sees: `"rgb"`, `"flow"` or `"flow_image"`.
-        backbone: a backbone's name; of no interest to a network without one.
+        modality: what the network sees: `"rgb"`, `"flow"` or `"flow_image"`. Of no
+            interest where the records hold features.
+        backbone: a backbone's name; by default `"resnet50"`, of networks of full-length
+            video `"alexnet"`; of no interest to a network without one.
         recipe: a key of `vidzoo.training.RECIPES`, or a recipe; `"finetune"` by default
             with initial weights, else `"scratch"`.
         changes: values that replace the recipe's, e.g. `{"epochs": 4}`.
-        num_segments: T, snippets in a clip; the recipe's by default.
-        frame_size: height and width of a clip's frames, in pixels.
+        num_segments: T, snippets in a clip, of networks on snippets; the recipe's by
+            default.
+        frame_size: height and width of a clip's frames, in pixels; by default 224, of
+            networks of full-length video 220, of Slow Fusion 170.
         model_options: further arguments of the builder, e.g. `difference_layers`.
         weights: path of initial weights; or, of the backbone, a preset's name or
             `"imagenet"`. Those for RGB start a network on flow too.
+        weights_num_frames: T of the network that the weights are of, where the layers
+            of the new one are for another T (`vidzoo.weights.initialize.expanded`).
         image_weights: of a TDN: run folder of a trained TSN, or path of its weights,
             for the image subnetwork; `weights` are then for the difference subnetwork.
             Of several splits, a folder with a run for each.
@@ -103,14 +116,16 @@ def run(
         WeightsError: the initial weights do not fit, or cannot be fetched.
         CheckpointError: `out` holds another run, or one that must be resumed.
     """
-    name, chosen = _recipe(model, modality, recipe, changes, weights)
     strategy = devices.strategy(num_devices)
-    devices.check_batch_size(chosen.batch_size, strategy)
     if jit_compile and strategy.num_replicas_in_sync > 1:
         raise UsageError("--jit_compile works on one device: give --devices=1.")
     if not 0 <= seed < 2**32:
         raise UsageError(f"--seed is {seed}; give a number from 0 to 4294967295.")
+    _check_names(model, modality, recipe)
     data = open_records(records)
+    shown = "features" if data.features else modality
+    name, chosen = _recipe(model, shown, recipe, changes, weights)
+    devices.check_batch_size(chosen.batch_size, strategy)
     splits = split.split(",")
     _check_splits(data, splits, chosen)
     if len(data.classes) < 2:
@@ -118,26 +133,24 @@ def run(
             f"{data.path}: one class only ({data.classes[0]}). "
             "A classifier needs videos of two classes or more."
         )
-    _warn(name, weights, frame_size, data.made_with["size"])
-    arguments = {
-        "num_classes": len(data.classes),
-        "num_segments": chosen.num_segments if num_segments is None else num_segments,
-        "modality": modality,
-        "frame_shape": (
-            *(frame_size, frame_size),
-            clip_settings.channels(modality, chosen.snippet_length),
-        ),
-        "dropout": chosen.dropout,
-    }
-    if run_folder.has_backbone(model):
-        arguments["backbone"] = backbone
+    arguments = _arguments(
+        model,
+        data,
+        chosen,
+        modality=modality,
+        backbone=backbone,
+        num_segments=num_segments,
+        frame_size=frame_size,
+    )
+    chosen = chosen.for_frames(arguments.get("num_frames", 1))
+    _warn(name, weights, arguments, data)
     _check_frozen(chosen, model, image_weights)
     starts = {}
     for each in splits:
         starts[each] = InitialWeights(
             *(model, arguments, data.classes, each, accept_license)
         )
-        starts[each].find(weights, image_weights)
+        starts[each].find(weights, image_weights, weights_num_frames)
     description = {
         "vidzoo": vidzoo.__version__,
         "model": model,
@@ -235,29 +248,93 @@ def _save_weights(network, folder, description):
     save_weights(
         file,
         network,
-        network=description["model"],
+        network=run_folder.name_in_files(
+            description["model"], description["arguments"]
+        ),
         backbone=name,
         variant=variant,
     )
     _log.info("wrote %s", file)
 
 
-def _recipe(model, modality, recipe, changes, weights):
-    """The recipe and its name."""
+def _check_names(model, modality, recipe):
+    """Names that are known before the records are read."""
     if model not in run_folder.MODELS:
         known = ", ".join(run_folder.MODELS)
         raise UsageError(f"no model '{model}'. Choose one of: {known} (--model).")
     if modality not in MODALITIES:
         known = ", ".join((*MODALITIES, "two-stream"))
         raise UsageError(f"no modality '{modality}'. Choose one of: {known}.")
-    recipe = recipe or ("finetune" if weights else "scratch")
+    if isinstance(recipe, str):
+        _recipes_by_modality(recipe, model)
+
+
+def _recipe(model, modality, recipe, changes, weights):
+    """The recipe and its name."""
+    changes = changes or {}
+    if not run_folder.is_full_length(model):
+        strange = [name for name in _OF_FULL_LENGTH if name in changes]
+        if strange:
+            raise UsageError(
+                f"--{strange[0]} is no option of {model}. Leave it out, or choose "
+                "another --model."
+            )
+    if recipe is None:
+        recipe = "finetune" if weights else "scratch"
+        recipe = "features" if modality == "features" else recipe
     name = recipe if isinstance(recipe, str) else "own"
     if isinstance(recipe, str):
         recipe = _named_recipe(recipe, model, modality)
     try:
-        return name, recipe.replacing(**changes or {})
+        return name, recipe.replacing(**changes)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _arguments(
+    model, data, recipe, *, modality, backbone, num_segments, frame_size
+) -> dict:
+    """The arguments of the network's builder that data and recipe give."""
+    known = run_folder.options(model)
+    full_length = run_folder.is_full_length(model)
+    if full_length and num_segments is not None:
+        raise UsageError(
+            f"--num_segments is no option of {model}; its clips have --num_frames."
+        )
+    arguments = {
+        "num_classes": len(data.classes),
+        "num_segments": num_segments or recipe.num_segments,
+        "num_frames": recipe.num_frames,
+        "modality": modality,
+        "dropout": recipe.dropout,
+    }
+    if data.features:
+        arguments |= _of_features(data, model, backbone, frame_size)
+    else:
+        default = "alexnet" if full_length else "resnet50"
+        size = frame_size or _FRAME_SIZES.get(model, FRAME_SIZE if full_length else 224)
+        channels = clip_settings.channels(modality, recipe.snippet_length)
+        arguments["backbone"] = backbone or default
+        arguments["frame_shape"] = (size, size, channels)
+    if model == "lstm_classifier" and recipe.loss == "sigmoid":
+        arguments["activation"] = "sigmoid"
+    return {name: value for name, value in arguments.items() if name in known}
+
+
+def _of_features(data, model, backbone, frame_size):
+    """The arguments of a network on stored features."""
+    if not run_folder.is_full_length(model) or model == "slow_fusion":
+        raise RecordError(
+            f"{data.path}: holds features, no frames, which {model} needs. Name the "
+            "records that they were made of, or another --model."
+        )
+    for flag, value in (("backbone", backbone), ("frame_size", frame_size)):
+        if value is not None:
+            raise UsageError(
+                f"--{flag}: {data.path} holds features, which no backbone has to make. "
+                "Leave it out."
+            )
+    return {"backbone": None, "frame_shape": tuple(data.features["shape"])}
 
 
 def _check_frozen(recipe, model, image_weights):
@@ -272,6 +349,17 @@ def _check_frozen(recipe, model, image_weights):
 
 
 def _named_recipe(name, model, modality):
+    recipes = _recipes_by_modality(name, model)
+    if modality == "flow_image":  # one field a snippet
+        return dataclasses.replace(recipes["flow"], snippet_length=1)
+    if modality not in recipes:
+        raise UsageError(
+            f"--modality is {modality}; {model} sees {' or '.join(recipes)}."
+        )
+    return recipes[modality]
+
+
+def _recipes_by_modality(name, model):
     if name not in training.RECIPES:
         known = ", ".join(training.RECIPES)
         raise UsageError(f"no recipe '{name}'. Choose one of: {known} (--recipe).")
@@ -281,10 +369,7 @@ def _named_recipe(name, model, modality):
             f"no recipe '{name}' for {model}. Choose one of: {', '.join(known)} "
             "(--recipe)."
         )
-    recipes = training.RECIPES[name][model]
-    if modality == "flow_image":  # one field a snippet
-        return dataclasses.replace(recipes["flow"], snippet_length=1)
-    return recipes[modality]
+    return training.RECIPES[name][model]
 
 
 def _check_splits(data, splits, recipe):
@@ -292,20 +377,24 @@ def _check_splits(data, splits, recipe):
         raise UsageError(f"--split is {','.join(splits)}; name each split once.")
     for split in splits:
         for video in data.split(split):
-            if len(video.labels) > 1 and recipe.loss != "sigmoid":
+            if len(video.labels) > 1 and recipe.loss not in SEVERAL_LABELS:
                 raise RecordError(
                     f"{data.path}: {video.video_id} has {len(video.labels)} labels, "
-                    "and a softmax expects one. Give --loss=sigmoid."
+                    "and a softmax expects one. Give --loss=sigmoid or "
+                    "--loss=shared-softmax."
                 )
 
 
-def _warn(recipe, weights, frame_size, stored):
+def _warn(recipe, weights, arguments, data):
     if recipe in _FROM_WEIGHTS and weights is None:
         _log.warning(
             "warning: the recipe %s without --weights hardly moves random weights; "
             "consider --recipe=scratch",
             recipe,
         )
+    if data.features:
+        return
+    frame_size, stored = arguments["frame_shape"][0], data.made_with["size"]
     if frame_size > (stored if isinstance(stored, int) else min(stored)):
         _log.warning(
             "warning: --frame_size=%d enlarges frames stored at %s; a smaller one is "
@@ -328,17 +417,17 @@ def _precision(policy):
 
 def _batches_from(data, description, recipe, workers):
     arguments = description["arguments"]
-    frame_size = arguments["frame_shape"][0]
+    features = clip_settings.modality(arguments) == "features"
 
     def batches_from(first_step, num_steps):
         batches = clips.training_batches(
             data,
             description["split"],
-            sampling=clip_settings.sampling(arguments),
+            sampling=clip_settings.sampling(clip_settings.settings(description)),
             modalities=clip_settings.modalities(arguments),
-            crop=_crop(recipe, frame_size),
+            crop=None if features else _crop(recipe, arguments["frame_shape"][0]),
             color=clips.ColorJitter() if recipe.color_jitter else None,
-            multi_label=recipe.loss == "sigmoid",
+            multi_label=recipe.loss in SEVERAL_LABELS,
             batch_size=recipe.batch_size,
             num_steps=num_steps,
             first_step=first_step,
