@@ -3,10 +3,11 @@
 Every `VideoError` raised here reads `<path>: <reason>`.
 """
 
+import itertools
 import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -104,6 +105,7 @@ class Decoded:
     scale later frames to the first one's size and do not tell.
 
     Attributes:
+        path: of the file.
         fps: frames per second as the header says; 0.0 if it does not.
         declared_frames: number of frames as the header says, often more than decode;
             0 if it does not.
@@ -112,7 +114,7 @@ class Decoded:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self._path = path
+        self.path = path
         self._capture = cv2.VideoCapture()
         # One thread: what decodes of a damaged stream must not depend on the machine.
         options = (cv2.CAP_PROP_N_THREADS, 1)
@@ -128,26 +130,39 @@ class Decoded:
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # its default has changed
         self.fps = _number(self._capture.get(cv2.CAP_PROP_FPS))
         self.declared_frames = int(_number(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self._next = self._read()
-        if self._next is None:
+        self._first = self._read()
+        if self._first is None:
             self.close()
             raise VideoError(
                 f"{path}: no frame can be decoded; re-encode it, or leave it out."
             )
-        self.height, self.width = self._next.shape[:2]
+        self.height, self.width = self._first.shape[:2]
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        while self._next is not None:
-            frame, self._next = self._next, None
-            if frame.shape[:2] != (self.height, self.width):
-                self.close()
-                raise VideoError(
-                    f"{self._path}: the frame size changes from {self.width}x"
-                    f"{self.height} to {frame.shape[1]}x{frame.shape[0]} inside the "
-                    f"video; cut it there, or re-encode it at one size."
-                )
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-            self._next = self._read()
+        return self.frames(lambda number: True)
+
+    def frames(self, wanted: Callable[[int], bool]) -> Iterator[np.ndarray | None]:
+        """Yields the frames, in place of this object, and None for those not wanted.
+
+        What is not wanted is decoded, as later frames build on it, but not converted,
+        and its size is not looked at.
+
+        Args:
+            wanted: called once with the number of each frame, 0, 1, 2 ..., before it is
+                yielded.
+        """
+        image, self._first = self._first, None
+        found = image is not None
+        for number in itertools.count():
+            if not found:
+                break
+            is_wanted = wanted(number)
+            if is_wanted and image is None:
+                image = self._retrieve()
+                if image is None:
+                    break
+            yield self._rgb(image) if is_wanted else None
+            image, found = None, self._grab()
         self.close()
 
     def __enter__(self):
@@ -158,15 +173,34 @@ class Decoded:
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
-        self._next = None
+        self._first = None
         self._capture.release()
 
+    def _rgb(self, image):
+        if image.shape[:2] != (self.height, self.width):
+            self.close()
+            raise VideoError(
+                f"{self.path}: the frame size changes from {self.width}x"
+                f"{self.height} to {image.shape[1]}x{image.shape[0]} inside the "
+                f"video; cut it there, or re-encode it at one size."
+            )
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
     def _read(self):
+        return self._retrieve() if self._grab() else None
+
+    def _grab(self):
         try:
-            found, frame = self._capture.read()
+            return self._capture.grab()
+        except cv2.error:
+            return False
+
+    def _retrieve(self):
+        try:
+            found, image = self._capture.retrieve()
         except cv2.error:
             return None
-        return frame if found else None
+        return image if found else None
 
 
 def open_video(path: str | os.PathLike) -> Decoded:

@@ -298,7 +298,7 @@ def test_a_record_without_room_for_its_flow(plain, tmp_path, monkeypatch):
 def test_frames_that_change_size(tmp_path, monkeypatch):
     path = write_video(tmp_path / "v.avi")
     frames = [np.zeros((48, 64, 3), np.uint8)] * 2 + [np.zeros((48, 80, 3), np.uint8)]
-    monkeypatch.setattr(video.Decoded, "_read", lambda self: frames.pop(0))
+    monkeypatch.setattr(video.Decoded, "_retrieve", lambda self: frames.pop(0))
     reason = encode.encode_or_reason(str(path), size=48, flow=DIS)
     assert reason.startswith("the frame size changes from 64x48 to 80x48 inside")
 

@@ -12,7 +12,8 @@ import pytest
 
 from vidzoo.errors import VideoError
 from vidzoo_data import video
-from vidzoo_data.records.encode import _resample, encode_video
+from vidzoo_data.records.encode import encode_video
+from vidzoo_data.records.resample import repeated, resample
 
 
 def make_video(path, *, num_frames=12, height=48, width=64, fps=25.0):
@@ -178,7 +179,7 @@ def test_no_frame_decodes(tmp_path):
 def test_frame_size_that_changes(tmp_path, monkeypatch):
     decoded = video.open_video(make_video(tmp_path / "a.avi"))
     wider = np.zeros((48, 80, 3), np.uint8)
-    monkeypatch.setattr(decoded, "_read", lambda: wider)  # no OpenCV wheel tells
+    monkeypatch.setattr(decoded, "_retrieve", lambda: wider)  # no OpenCV wheel tells
     with pytest.raises(VideoError, match="size changes from 64x48 to 80x48 inside"):
         list(decoded)
 
@@ -253,11 +254,7 @@ def test_resampling_takes_the_nearest_frames(tmp_path, fps, stored):
 @pytest.mark.parametrize("num_frames", [1, 2, 7, 40])
 @pytest.mark.parametrize("step", [0.37, 0.5, 1.0, 1.2, 30 / 12.5, 29.97 / 25, 60.0])
 def test_resampling_equals_its_definition(num_frames, step):
-    stored = [
-        frame
-        for frame, repeats in _resample(range(num_frames), step)
-        for _ in range(repeats)
-    ]
+    stored = list(repeated(resample(range(num_frames), step)))
     times = [i * step for i in range(1000) if i * step < num_frames - 1e-6]
     nearest = [np.argmin(np.abs(np.arange(num_frames) - t + 1e-9)) for t in times]
     assert stored == nearest

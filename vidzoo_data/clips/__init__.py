@@ -17,6 +17,7 @@ from vidzoo_data.clips.pipeline import (
 from vidzoo_data.clips.sample import Excerpt, Segments, Whole, Window
 from vidzoo_data.clips.serving import flow_clips, jpeg_clips
 from vidzoo_data.clips.views import view_batches
+from vidzoo_data.clips.whole import file_chunks, record_chunks
 
 __all__ = [
     "TSN_SCALES",
@@ -32,8 +33,10 @@ __all__ = [
     "center_batches",
     "center_clip",
     "checked",
+    "file_chunks",
     "flow_clips",
     "jpeg_clips",
+    "record_chunks",
     "training_batches",
     "view_batches",
 ]

@@ -197,10 +197,10 @@ def checked(batches: tf.data.Dataset, records: Records):
         tf.errors.DataLossError,
         tf.errors.UnknownError,  # what an error in `Records` becomes
     ) as error:
-        raise _as_record_error(error, records) from error
+        raise as_record_error(error, records) from error
 
 
-def _as_record_error(error, records):
+def as_record_error(error: tf.errors.OpError, records: Records) -> RecordError:
     """TensorFlow's error as ours: what `Records` said, or which operation failed."""
     line = error.message.splitlines()[0]
     _, is_ours, message = line.partition("RecordError: ")

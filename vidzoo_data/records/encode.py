@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from vidzoo_data.flow.stored import (
     second_frame,
     stored_flow,
 )
+from vidzoo_data.records.resample import num_within, resample
 
 _LONGEST_SIDE = 65500  # of a JPEG, as libjpeg has it
 _SAME_RATE = 1.05  # videos of 29.97 frames per second have flow at 30, of neighbours
@@ -60,6 +61,7 @@ def encode_video(
     size: int | tuple[int, int] = 256,
     fps: float | None = None,
     quality: int = 95,
+    seconds: float | None = None,
     flow: FlowSettings | None = None,
     keep_in: Path | None = None,
 ) -> EncodedVideo:
@@ -72,6 +74,8 @@ def encode_video(
         fps: frames per second to store: frame i is the video's frame nearest to
             second i / fps. The video's own rate by default.
         quality: of the JPEGs, 1 to 100.
+        seconds: the length of the video's beginning that is stored; what follows is not
+            decoded. All of it by default.
         flow: how its flow is computed; None for no flow. A video too short for one
             field gets one that is zero: looped, it stands still.
         keep_in: a folder where a run that is stopped leaves its flow.
@@ -79,53 +83,98 @@ def encode_video(
     Raises:
         ValueError: an argument is out of its range.
         VideoError: the file is damaged, holds no frame, is too long and narrow for
-            a JPEG, gives more than `MAX_RECORD_BYTES` of images, or a rate is given and
-            the file does not say its own, or flow is asked for at a higher one.
+            a JPEG, gives more than `MAX_RECORD_BYTES` of images, or a rate or seconds
+            are given and the file does not say its rate, or flow is asked for at a
+            higher one.
         FlowError: the flow cannot be computed.
     """
-    check_arguments(size=size, fps=fps, quality=quality)
-    options = (cv2.IMWRITE_JPEG_QUALITY, quality)
+    check_arguments(size=size, fps=fps, quality=quality, seconds=seconds)
     with video.open_video(path) as decoded:
-        if fps is not None and not decoded.fps:
-            raise VideoError(
-                f"{path}: the file does not say how many frames per second it has, so "
-                f"it cannot be resampled to {fps:g}; leave `fps` out, or re-encode it."
-            )
-        height, width = _stored_size(decoded.height, decoded.width, size)
-        if max(height, width) > _LONGEST_SIDE:
-            raise VideoError(
-                f"{path}: its {decoded.width}x{decoded.height} frames cannot be stored "
-                f"as JPEGs of {width}x{height}, at most {_LONGEST_SIDE} a side; crop "
-                f"the video, or ask for another size."
-            )
-        step = 1.0 if fps is None else decoded.fps / fps  # source frames per frame
+        stored = Stored(decoded, size, fps, quality, seconds)
         with _naming_flow_errors(path):
             apart = frames_apart(decoded.fps, flow)
-        ends = _FieldEnds(step, apart)
+        ends = _FieldEnds(stored.step, apart)
         jpegs, num_decoded, num_bytes = [], 0, 0
-        for frame, repeats in _resample(decoded, step):
+        frames = itertools.islice(decoded, stored.num_source)
+        for frame, repeats in resample(frames, stored.step):
+            if stored.num_frames is not None:
+                repeats = min(repeats, stored.num_frames - len(jpegs))
             if repeats or ends.wants(num_decoded):
-                jpeg = _jpeg(_resize(frame, height, width), options)
+                jpeg = stored.jpeg(frame)
                 ends.see(num_decoded, jpeg, range(len(jpegs), len(jpegs) + repeats))
                 jpegs.extend([jpeg] * repeats)
                 num_bytes += len(jpeg) * repeats
                 _check_room(path, len(jpegs), num_bytes)
             num_decoded += 1
-        rate = float(fps or decoded.fps)
         fields = None
         if flow is not None:
             next_jpegs = jpegs[1:] if apart is None else ends.jpegs
             with _naming_flow_errors(path):
-                fields = _fields(jpegs, next_jpegs, flow, rate, keep_in)
+                fields = _fields(jpegs, next_jpegs, flow, stored.fps, keep_in)
         return EncodedVideo(
             jpegs=tuple(jpegs),
-            fps=rate,
-            height=height,
-            width=width,
+            fps=stored.fps,
+            height=stored.height,
+            width=stored.width,
             num_decoded=num_decoded,
-            num_declared=decoded.declared_frames,
+            num_declared=min(
+                decoded.declared_frames, stored.num_source or decoded.declared_frames
+            ),
             flow=fields,
         )
+
+
+class Stored:
+    """How the frames of an opened video are stored, whoever reads them.
+
+    Attributes:
+        height: pixels.
+        width: pixels.
+        fps: frames per second; 0.0 if the file does not say.
+        step: video frames, a fraction, from one stored frame to the next.
+        num_source: frames of the video that are looked at, None for all.
+        num_frames: at most so many are stored, None for all.
+
+    Raises:
+        VideoError: the video cannot be stored so.
+    """
+
+    def __init__(
+        self,
+        decoded: video.Decoded,
+        size: int | tuple[int, int],
+        fps: float | None,
+        quality: int,
+        seconds: float | None,
+    ):
+        for what, value in (("fps", fps), ("seconds", seconds)):
+            if value is not None and not decoded.fps:
+                use = "be resampled to" if what == "fps" else "be cut after seconds:"
+                raise VideoError(
+                    f"{decoded.path}: the file does not say how many frames per second "
+                    f"it has, so it cannot {use} {value:g}; leave `{what}` out, or "
+                    f"re-encode it."
+                )
+        self.height, self.width = _stored_size(decoded.height, decoded.width, size)
+        if max(self.height, self.width) > _LONGEST_SIDE:
+            raise VideoError(
+                f"{decoded.path}: its {decoded.width}x{decoded.height} frames cannot "
+                f"be stored as JPEGs of {self.width}x{self.height}, at most "
+                f"{_LONGEST_SIDE} a side; crop the video, or ask for another size."
+            )
+        self.fps = float(fps or decoded.fps)
+        self.step = 1.0 if fps is None else decoded.fps / fps
+        self.num_source = self.num_frames = None
+        if seconds is not None:
+            self.num_source = num_within(seconds, decoded.fps)
+            self.num_frames = num_within(seconds, self.fps)
+        self._options = (cv2.IMWRITE_JPEG_QUALITY, quality)
+
+    def jpeg(self, frame: np.ndarray) -> bytes:
+        """One RGB frame of the video as it is stored."""
+        frame = _resize(frame, self.height, self.width)
+        bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".jpg", bgr, self._options)[1].tobytes()
 
 
 def encode_or_reason(path: str, **options) -> EncodedVideo | str:
@@ -174,7 +223,12 @@ def flow_between(
 
 
 def probe_flow(
-    path: str, *, size: int | tuple[int, int], fps: float | None, flow: FlowSettings
+    path: str,
+    *,
+    size: int | tuple[int, int],
+    fps: float | None,
+    flow: FlowSettings,
+    seconds: float | None = None,
 ) -> tuple[float, float] | None:
     """How many fields a video will have, by its header, and the seconds that one takes.
 
@@ -184,6 +238,8 @@ def probe_flow(
     try:
         with video.open_video(path) as decoded:
             num_fields = decoded.declared_frames
+            if seconds and decoded.fps:
+                num_fields = min(num_fields, num_within(seconds, decoded.fps))
             if fps and decoded.fps:
                 num_fields *= fps / decoded.fps
             height, width = _stored_size(decoded.height, decoded.width, size)
@@ -198,7 +254,11 @@ def probe_flow(
 
 
 def check_arguments(
-    *, size: int | tuple[int, int], fps: float | None, quality: int
+    *,
+    size: int | tuple[int, int],
+    fps: float | None,
+    quality: int,
+    seconds: float | None = None,
 ) -> None:
     """Checks what `encode_video` is asked for.
 
@@ -211,8 +271,9 @@ def check_arguments(
             f"`size` must be the short side or (height, width), in pixels, at least "
             f"16. Received: {size}."
         )
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise ValueError(f"`fps` must be above 0. Received: {fps}.")
+    for name, value in (("fps", fps), ("seconds", seconds)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise ValueError(f"`{name}` must be above 0. Received: {value}.")
     if not (isinstance(quality, int) and 1 <= quality <= 100):
         raise ValueError(f"`quality` must be 1 to 100. Received: {quality}.")
 
@@ -288,28 +349,6 @@ def _check_room(path, num_frames, num_bytes):
         )
 
 
-def _resample(frames, step) -> Iterator[tuple[np.ndarray, int]]:
-    """Pairs every source frame with the number of times that it is stored.
-
-    Stored frame i shows source frame `i * step`, rounded, halves down, or the last one
-    where that would be past it; i runs on until the last source frame ends.
-    """
-    tolerance = 1e-6  # of a source frame: rates like 30000/1001 do not divide exactly
-    frames = iter(frames)
-    frame, index, stored = next(frames), 0, 0
-    while frame is not None:
-        following = next(frames, None)
-        # Source frame `index` is the nearest up to half a frame later, the last one
-        # for its whole duration.
-        until = index + 0.5 + tolerance if following is not None else index + 1
-        repeats = 0
-        while (stored + repeats) * step < until - (following is None) * tolerance:
-            repeats += 1
-        yield frame, repeats
-        stored += repeats
-        frame, index = following, index + 1
-
-
 def _stored_size(height, width, size):
     if not isinstance(size, int):
         return tuple(size)
@@ -323,8 +362,3 @@ def _resize(frame, height, width):
     shrinks = height * width < frame.shape[0] * frame.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(frame, (width, height), interpolation=method)
-
-
-def _jpeg(frame, options):
-    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
-    return jpeg.tobytes()

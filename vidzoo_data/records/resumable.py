@@ -239,9 +239,9 @@ def _finished(out, plan, made_with):
 def _other_plan(out, before, now):
     before = before if isinstance(before, dict) else {}
     changed = [
-        f"{name} {before[name]}, now {now[name]}"
-        for name in now
-        if name in before and before[name] != now[name]
+        f"{name} {before.get(name)}, now {now.get(name)}"
+        for name in (before | now if before else ())
+        if before.get(name) != now.get(name)
     ]
     change = "; ".join(changed) or "other videos, labels, splits or classes"
     return RecordError(

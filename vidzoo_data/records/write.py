@@ -32,6 +32,7 @@ def prepare(
     size: int | tuple[int, int] = 256,
     fps: float | None = None,
     quality: int = 95,
+    seconds: float | None = None,
     flow: FlowSettings | None = None,
     videos_per_shard: int = VIDEOS_PER_SHARD,
     workers: int | None = None,
@@ -50,6 +51,8 @@ def prepare(
         size: short side, or `(height, width)`, of the stored frames, in pixels.
         fps: frames per second to store; by default each video's own.
         quality: of the JPEGs, 1 to 100.
+        seconds: how much of each video, from its beginning, is decoded and stored; all
+            by default.
         flow: how flow is computed beside the frames; None for none.
         videos_per_shard: videos in each file of records.
         workers: number of processes; by default one per core.
@@ -66,6 +69,7 @@ def prepare(
         size=size,
         fps=fps,
         quality=quality,
+        seconds=seconds,
         videos_per_shard=videos_per_shard,
         workers=workers,
     )
@@ -78,6 +82,8 @@ def prepare(
         "jpeg_quality": quality,
         "videos_per_shard": videos_per_shard,
     }
+    if seconds is not None:  # without it, as in records of before
+        made_with["seconds"] = seconds
     if flow is not None:
         compute.check_available(flow.method)
         made_with["flow"] = flow.as_dict()
@@ -87,7 +93,7 @@ def prepare(
         task = partial(
             encode.encode_or_reason,
             **{"size": size, "fps": fps, "quality": quality},
-            **{"flow": flow, "keep_in": keep_in},
+            **{"seconds": seconds, "flow": flow, "keep_in": keep_in},
         )
         crashed = _CRASHED if flow is None else _CRASHED_IN_FLOW
         return _run(task, paths, workers, len(paths), crashed)
@@ -165,6 +171,7 @@ def probe_flow(
     size: int | tuple[int, int],
     fps: float | None,
     flow: FlowSettings,
+    seconds: float | None = None,
     workers: int | None = None,
 ) -> tuple[float, float]:
     """About how many fields the flow of a source has, and their seconds on one core.
@@ -176,6 +183,7 @@ def probe_flow(
         size: as in `prepare`.
         fps: as in `prepare`.
         flow: how it will be computed.
+        seconds: as in `prepare`.
         workers: number of processes; by default one per core.
 
     Returns:
@@ -189,7 +197,7 @@ def probe_flow(
     if not paths:
         return 0.0, 0.0
     probed = paths[:: -(-len(paths) // _NUM_PROBED) or 1]
-    task = partial(encode.probe_flow, size=size, fps=fps, flow=flow)
+    task = partial(encode.probe_flow, size=size, fps=fps, flow=flow, seconds=seconds)
     found = [x for x in _run(task, probed, workers, len(probed)) if x is not None]
     if not found:
         return 0.0, 0.0
@@ -260,6 +268,7 @@ def check_arguments(
     size: int | tuple[int, int] = 256,
     fps: float | None = None,
     quality: int = 95,
+    seconds: float | None = None,
     videos_per_shard: int = VIDEOS_PER_SHARD,
     workers: int | None = None,
 ) -> None:
@@ -268,7 +277,7 @@ def check_arguments(
     Raises:
         ValueError: an argument is out of its range.
     """
-    encode.check_arguments(size=size, fps=fps, quality=quality)
+    encode.check_arguments(size=size, fps=fps, quality=quality, seconds=seconds)
     for name, value in (("videos_per_shard", videos_per_shard), ("workers", workers)):
         if value is not None and value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {value}.")

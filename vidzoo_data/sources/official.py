@@ -98,6 +98,7 @@ def build_source(
     notes: Sequence[str] = (),
     size: int | tuple[int, int] | None = None,
     fps: float | None = None,
+    seconds: float | None = None,
 ) -> Source:
     """Joins the listed videos with the files that are there.
 
@@ -113,6 +114,7 @@ def build_source(
         notes: to show before what is noted here.
         size: see `Source`.
         fps: see `Source`.
+        seconds: see `Source`.
 
     Raises:
         SourceError: videos are missing, all of them or without `allow_missing`.
@@ -155,4 +157,5 @@ def build_source(
         notes=tuple(notes),
         size=size,
         fps=fps,
+        seconds=seconds,
     )

@@ -36,6 +36,7 @@ class Source:
         size: the short side, or `(height, width)`, in pixels, that frames of this data
             set are stored at where the user asks for none; None for no opinion.
         fps: likewise, frames per second.
+        seconds: likewise, how much of each video is stored.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source:
     notes: tuple[str, ...] = ()
     size: int | tuple[int, int] | None = None
     fps: float | None = None
+    seconds: float | None = None
 
 
 def check_names(video_ids: Sequence[str], root: Path) -> None:
