@@ -127,7 +127,12 @@ def train(verbs):
     verb = verbs.add_parser("train", help="records to a trained run")
     verb.add_argument("records", metavar="RECORDS", help="folder of records")
     verb.add_argument("--out", required=True, help="run folder to make")
-    verb.add_argument("--model", required=True, help="tsn, tdn or cnn_m_2048")
+    verb.add_argument(
+        "--model",
+        required=True,
+        help="tsn, tdn or cnn_m_2048; of full-length video feature_pooling, "
+        "lstm_classifier, single_frame or slow_fusion",
+    )
     verb.add_argument(
         "--modality",
         default="rgb",
@@ -136,9 +141,9 @@ def train(verbs):
     )
     verb.add_argument(
         "--backbone",
-        default="resnet50",
         help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
-        "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
+        "vgg16, alexnet_caffe, _paper (the default for full-length video) or "
+        "_torchvision; googlenet, bn_inception or tiny",
     )
     verb.add_argument(
         "--weights",
@@ -151,8 +156,9 @@ def train(verbs):
     flags.add_accept_license(verb)
     verb.add_argument(
         "--recipe",
-        help="finetune (default with --weights), scratch (without), motion-shapes, or "
-        "the papers': hmdb51, act, ucf101, fcvid; two-stream for cnn_m_2048",
+        help="finetune (default with --weights), scratch (without), features (on "
+        "stored features), motion-shapes, or the papers': hmdb51, act, ucf101, fcvid, "
+        "sports1m; two-stream for cnn_m_2048",
     )
     verb.add_argument(
         "--split",
@@ -165,9 +171,9 @@ def train(verbs):
     verb.add_argument(
         "--frame_size",
         type=flags.count,
-        default=224,
-        help="pixels of a clip's side (224)",
+        help="pixels of a clip's side (224; for full-length video 220)",
     )
+    _add_full_length(verb)
     verb.add_argument(
         "--difference_layers",
         type=flags.names,
@@ -192,7 +198,8 @@ def train(verbs):
     )
     verb.add_argument("--dropout", type=float, help="in place of the recipe's")
     verb.add_argument(
-        "--loss", help="softmax or, for videos with several labels, sigmoid"
+        "--loss",
+        help="softmax or, for videos with several labels, sigmoid or shared-softmax",
     )
     verb.add_argument(
         "--crop", help="corner, multi-scale or random, in place of the recipe's"
@@ -222,21 +229,79 @@ def train(verbs):
     verb.set_defaults(function=_run_train)
 
 
-def _run_train(args):
-    from vidzoo.tasks import train, two_stream
+def _add_full_length(verb):
+    """Adds what networks of full-length video alone have."""
+    verb.add_argument(
+        "--num_frames",
+        type=flags.list_of(flags.count),
+        help="frames in a clip, in place of the recipe's; 1,30,120 trains networks for "
+        "so many in turn, each expanded from the one before",
+    )
+    verb.add_argument(
+        "--fps", type=flags.rate, help="frames per second to see, or all (the recipe's)"
+    )
+    verb.add_argument(
+        "--first",
+        type=flags.count,
+        help="frames of each video to see at most, shorter ones repeated; 300 at 1 fps "
+        "are the first 5 minutes (the recipe's)",
+    )
+    verb.add_argument(
+        "--pooling",
+        help="feature_pooling: conv (the default), late, slow, local, time_domain_conv",
+    )
+    verb.add_argument(
+        "--aggregate", help="feature_pooling: max (the default), average or fc"
+    )
+    verb.add_argument(
+        "--inference",
+        help="lstm_classifier: weighted (the default), sum, max or last",
+    )
+    verb.add_argument(
+        "--num_layers", type=flags.count, help="lstm_classifier: of LSTM (5)"
+    )
+    verb.add_argument(
+        "--num_cells", type=flags.count, help="lstm_classifier: in each layer (512)"
+    )
+    verb.add_argument(
+        "--fc_size", type=flags.count, help="units of fully connected layers (4096)"
+    )
 
+
+_MODEL_OPTIONS = (
+    *("difference_layers", "difference_merge", "pooling", "aggregate", "inference"),
+    *("num_layers", "num_cells", "fc_size"),
+)
+_CHANGES = (
+    *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss", "crop"),
+    *("flip", "first"),
+)
+
+
+def _run_train(args):
+    from vidzoo.tasks import expansion, train, two_stream
+
+    changes = flags.given(args, *_CHANGES)
+    if args.fps is not None:
+        changes["fps"] = None if args.fps == "all" else args.fps
     function, options = train.run, flags.taken(args, "modality")
+    num_frames = args.num_frames or []
+    if len(num_frames) > 1:
+        function, options["num_frames"] = expansion.train, num_frames
+    elif num_frames:
+        changes["num_frames"] = num_frames[0]
     if args.modality == "two-stream":
+        if len(num_frames) > 1:
+            raise UsageError(
+                "--num_frames: give one number for two streams; expand each stream by "
+                "itself (--modality=rgb, --modality=flow_image)."
+            )
         function, options = two_stream.train, {}
     function(
         args.records,
         args.out,
-        changes=flags.given(
-            args,
-            *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss"),
-            *("crop", "flip"),
-        ),
-        model_options=flags.given(args, "difference_layers", "difference_merge"),
+        changes=changes,
+        model_options=flags.given(args, *_MODEL_OPTIONS),
         **options,
         **flags.taken(
             args,
@@ -256,7 +321,8 @@ def evaluate(verbs):
     verb.add_argument(
         "--protocol",
         default="center",
-        help="center, or CLIPSxCROPS with 1, 2, 5 or 10 crops, such as 25x10",
+        help="center; CLIPSxCROPS with 1, 2, 5 or 10 crops, such as 25x10; for "
+        "full-length video CLIPS-random, such as 240-random, or whole-video",
     )
     verb.add_argument(
         "--split", help="videos to score (the run's own: test2 for train2)"

@@ -82,11 +82,13 @@ def run(
     file = Path(out) if out else scores_path(run, split, protocol, seed)
     scores_file.check_out(file, confusion=confusion)
     if views == protocols.WHOLE_VIDEO:
-        scores = whole_video.score(run, data, split, batch_size)
+        scores = whole_video.score(run, data, split)
     else:
         total = len(videos) * views.num_views
         with Progress("evaluate", total, "views") as progress:
-            batches = _batches(data, split, views, description, seed, batch_size, workers)
+            batches = _batches(
+                data, split, views, description, seed, batch_size, workers
+            )
             scores = classify(
                 _forward(model),
                 clips.checked(batches, data),
@@ -243,11 +245,11 @@ def check_records(data: Records, description: dict) -> None:
         names = ["features"]
     if clip_settings.modality(description["arguments"]) == "flow":
         names.append("flow")
-    for name in names:
-        if made.get(name) != trained[name]:
+    for name in (*names, "seconds"):
+        if made.get(name) != trained.get(name):
             raise RecordError(
                 f"{data.path}: made with {name} {made.get(name)}, the run was trained "
-                f"with {trained[name]}. Prepare the videos as for training."
+                f"with {trained.get(name)}. Prepare the videos as for training."
             )
     ours, theirs = description["classes"], list(data.classes)
     if ours != theirs:

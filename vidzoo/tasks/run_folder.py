@@ -137,7 +137,8 @@ def read_description(run: Path) -> dict:
     if missing:
         raise CheckpointError(f"{file}: damaged (no {', '.join(missing)}).")
     # Not said by runs from before there was flow.
-    described["arguments"].setdefault("modality", "rgb")
+    if "modality" in options(described["model"]):
+        described["arguments"].setdefault("modality", "rgb")
     described["recipe"].setdefault("snippet_length", 1)
     return described
 
