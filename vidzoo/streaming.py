@@ -35,11 +35,13 @@ class Pooling:
         aggregate: `"max"` or `"average"`.
 
     Attributes:
+        model: as given.
         min_frames: a video must have so many for an answer.
         encode: `(1, n, H, W, C)` frames, or features, to what is kept of each.
     """
 
     def __init__(self, model: keras.Model, aggregate: str):
+        self.model = model
         self._is_max = aggregate == "max"
         names = {layer.name for layer in model.layers}
         frames = model.get_layer("frames").output
@@ -107,6 +109,7 @@ class Recurrent:
         activation: likewise.
 
     Attributes:
+        model: as given.
         min_frames: 1.
         encode: as in `Pooling`.
     """
@@ -119,6 +122,7 @@ class Recurrent:
         inference: str = "weighted",
         activation: str = "softmax",
     ):
+        self.model = model
         self._inference, self._activation = inference, activation
         frames = model.get_layer("frames").output
         self.encode = keras.Model(model.input["clip"], frames)

@@ -181,18 +181,20 @@ class PeepholeLSTM(layers.RNN):
             The last output, all outputs, and the states.
         """
         del training
-        projected = ops.swapaxes(self.cell.project(sequences), 0, 1)  # (T, N, 4U)
-        steps = [projected]
-        if mask is not None:
-            steps.append(ops.swapaxes(mask, 0, 1)[..., None])  # (T, N, 1)
+        steps = self.cell.project(sequences)  # (N, T, 4U)
+        width = steps.shape[-1]
+        if mask is not None:  # beside them: of two tensors Keras must know T
+            steps = ops.concatenate([steps, ops.cast(mask, steps.dtype)[..., None]], -1)
+        steps = ops.swapaxes(steps, 0, 1)  # (T, N, ...)
         if self.go_backwards:
-            steps = [ops.flip(each, axis=0) for each in steps]
+            steps = ops.flip(steps, axis=0)
 
         def step(states, inputs):
-            _, new = self.cell.step(inputs[0], states)
+            _, new = self.cell.step(inputs[..., :width], states)
             if mask is not None:
+                is_real = inputs[..., width:] > 0
                 pairs = zip(new, states, strict=True)
-                new = [ops.where(inputs[1], after, before) for after, before in pairs]
+                new = [ops.where(is_real, after, before) for after, before in pairs]
             return new, new
 
         states, (outputs, _) = ops.scan(step, list(initial_state), steps)
