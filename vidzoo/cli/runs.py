@@ -1,9 +1,9 @@
-"""The verbs from videos to a measured run: demo, prepare, flow, train, evaluate."""
+"""The verbs from records to a measured run, and all of it: train, evaluate, demo."""
 
 from pathlib import Path
 
 from vidzoo.cli import flags
-from vidzoo.cli.codes import DONE, FAILED, SKIPPED
+from vidzoo.cli.codes import DONE, FAILED
 from vidzoo.errors import UsageError
 
 
@@ -22,104 +22,6 @@ def _run_demo(args):
     results = demo.run(args.out, full=args.full)
     show.demo_results(results, as_json=args.json)
     return DONE if results["passed"] else FAILED
-
-
-def prepare(verbs):
-    """Adds the flags of `vidzoo prepare`."""
-    verb = verbs.add_parser("prepare", help="videos to records")
-    verb.add_argument("source", metavar="SOURCE", help="folder of videos, or a CSV")
-    _add_source(verb)
-    verb.set_defaults(function=_run_prepare)
-
-
-def _add_source(verb):
-    """Adds what `prepare` and `flow` share."""
-    verb.add_argument("out", metavar="OUT", help="folder of records to make")
-    verb.add_argument(
-        "--layout",
-        help="how SOURCE is laid out: folder (the default), csv, ucf101, hmdb51, act "
-        "or fcvid",
-    )
-    verb.add_argument(
-        "--size",
-        type=flags.size,
-        help="short side in pixels, or HEIGHTxWIDTH (256; fcvid 256x256)",
-    )
-    verb.add_argument(
-        "--fps",
-        type=flags.rate,
-        help="frames per second to keep, or all (all; fcvid one every 3 seconds)",
-    )
-    verb.add_argument("--quality", type=int, help="of JPEG, 1..100 (95)")
-    verb.add_argument("--root", help="csv: folder that paths are relative to")
-    verb.add_argument("--classes", help="csv, fcvid: file with one class name per line")
-    verb.add_argument(
-        "--splits_dir",
-        help="ucf101, hmdb51, act, fcvid: folder of the official split files",
-    )
-    verb.add_argument(
-        "--allow_missing",
-        action="store_true",
-        default=None,
-        help="quarantine videos that are listed but not there",
-    )
-    verb.add_argument(
-        "--test_fraction",
-        type=float,
-        help="folder without train/ and test/: share of videos to test on (0.2)",
-    )
-    verb.add_argument("--seed", type=int, help="of that split (0)")
-    verb.add_argument("--workers", type=int, help="processes (one per core)")
-    verb.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-_SOURCE_FLAGS = (
-    *("layout", "size", "fps", "quality", "root", "classes", "splits_dir"),
-    *("allow_missing", "test_fraction", "seed"),
-)
-
-
-def _run_prepare(args):
-    from vidzoo.tasks import prepare, show
-
-    options = flags.given(args, *_SOURCE_FLAGS, "workers")
-    summary = prepare.run(args.source, args.out, **options)
-    show.prepared(summary, args.out, as_json=args.json)
-    return SKIPPED if summary.quarantined else DONE
-
-
-def flow(verbs):
-    """Adds the flags of `vidzoo flow`."""
-    verb = verbs.add_parser("flow", help="videos or records to records with flow")
-    verb.add_argument(
-        "source", metavar="SOURCE", help="folder of records, or of videos, or a CSV"
-    )
-    _add_source(verb)
-    verb.add_argument(
-        "--method",
-        default="tvl1",
-        help="tvl1 (the default), dis, farneback or rlof-epic (docs/flow.md)",
-    )
-    verb.add_argument(
-        "--bound", type=float, help="pixels at which flow is clipped (20)"
-    )
-    verb.add_argument(
-        "--flow_fps",
-        type=float,
-        help="flow to the frame 1/flow_fps s later (to the next one)",
-    )
-    verb.add_argument("--image_format", default="png", help="png (the default) or jpeg")
-    verb.set_defaults(function=_run_flow)
-
-
-def _run_flow(args):
-    from vidzoo.tasks import flow, show
-
-    names = ("method", "bound", "flow_fps", "image_format", "workers")
-    options = flags.given(args, *names, *_SOURCE_FLAGS)
-    summary = flow.run(args.source, args.out, **options)
-    show.prepared(summary, args.out, as_json=args.json)
-    return SKIPPED if summary.quarantined else DONE
 
 
 def train(verbs):

@@ -25,6 +25,7 @@ from vidzoo.weights.weights_file import WeightsFile
 
 FEATURES = "features"  # what weights files call the backbone of a network without one
 FRAME_SIZE = 220  # pixels (section 3.3)
+FC_SIZE = 4096  # of each fully connected layer (section 3.3)
 DROPOUT = 0.6  # at each fully connected layer (section 3.3)
 _NUM_OUTPUTS = 1000  # of a backbone's own classifier: ImageNet's classes
 _log = logging.getLogger("vidzoo")
@@ -136,6 +137,60 @@ def _features(x, kind):
     if kind == "output":
         x = layers.Dense(_NUM_OUTPUTS, name="image_output")(x)
     return x
+
+
+def FrameEncoder(
+    backbone: str = "alexnet",
+    *,
+    layer: str | None = None,
+    modality: str = "rgb",
+    frame_shape: tuple[int, int, int] | None = None,
+    weights: str | WeightsFile | None = None,
+    name: str = "frame_encoder",
+) -> keras.Model:
+    """Builds what networks of full-length video have of frames, and no more.
+
+    Its output, stored, is what these networks read without a backbone (table 3.2's
+    "(fc)" models).
+
+    Args:
+        backbone: see `read`.
+        layer: None for the backbone's `frame_features`; or one of its hidden layers,
+            `"fc6"` or `"fc7"`, after its ReLU.
+        modality: see `read`.
+        frame_shape: see `read`.
+        weights: see `read`.
+        name: the model's name.
+
+    Returns:
+        A model from clips of any length, `(N, T, H, W, C)`, to `(N, T, D)` or
+        `(N, T, h, w, C)`.
+
+    Raises:
+        ValueError: the backbone has no such layer, or as `read`.
+        WeightsError: the weights are of another network or variant.
+    """
+    frames = read(
+        backbone,
+        modality=modality,
+        num_frames=None,
+        frame_shape=frame_shape,
+        weights=weights,
+    )
+    hidden = frames.backbone.hidden
+    if layer is not None and layer not in hidden:
+        choices = ", ".join(hidden) or "none"
+        raise ValueError(
+            f"`layer` must be a hidden layer of {backbone} ({choices}), or None. "
+            f"Received: {layer!r}."
+        )
+    x = frames.features
+    if layer is not None:
+        wanted = hidden[: hidden.index(layer) + 1]
+        x = hidden_layers(frames.vectors(), wanted, FC_SIZE, 0.0, False)
+    model = keras.Model(frames.clip, frames.split(x), name=name)
+    set_weights(model, frames, name)
+    return model
 
 
 def hidden_layers(

@@ -334,7 +334,7 @@ def _of_features(data, model, backbone, frame_size):
                 f"--{flag}: {data.path} holds features, which no backbone has to make. "
                 "Leave it out."
             )
-    return {"backbone": None, "frame_shape": tuple(data.features["shape"])}
+    return {"backbone": None, "frame_shape": data.feature_shape}
 
 
 def _check_frozen(recipe, model, image_weights):
