@@ -118,7 +118,7 @@ def say_how_long(method: str, num_fields: float, seconds: float, workers) -> Non
 
 
 def _frames(size, fps, seconds, data=None):
-    """Size, rate and length of what is stored: the user's, else the data set's, aloud."""
+    """What is stored of frames and videos: as the user says, else the data set."""
     if size is None and data and data.size:
         size = data.size
         shown = size if isinstance(size, int) else "x".join(map(str, size))
