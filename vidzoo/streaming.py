@@ -126,7 +126,7 @@ class Recurrent:
         self._inference, self._activation = inference, activation
         frames = model.get_layer("frames").output
         self.encode = keras.Model(model.input["clip"], frames)
-        names = [x.name for x in model.layers if x.name.startswith("lstm")]
+        names = [x.name for x in model.layers if x.name.startswith("lstm_")]
         self._layers = [model.get_layer(name) for name in names]
         self._head = model.get_layer("head")
 

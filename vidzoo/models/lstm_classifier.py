@@ -85,7 +85,7 @@ def LSTMClassifier(
         x = frame_network.hidden_layers(x, hidden, fc_size, dropout, owned)
     x = frames.split(x)
     for number in range(1, num_layers + 1):
-        lstm = PeepholeLSTM(num_cells, return_sequences=True, name=f"lstm{number}")
+        lstm = PeepholeLSTM(num_cells, return_sequences=True, name=f"lstm_{number}")
         x = lstm(x, mask=frames.mask)
     logits = frame_network.classifier(x, num_classes)
     outputs = {

@@ -21,7 +21,7 @@ def train(
     out,
     *,
     num_frames: Sequence[int],
-    changes: dict | None = None,
+    changes: dict | Sequence[dict] | None = None,
     weights=None,
     split: str = "train",
     resume: bool = False,
@@ -33,7 +33,8 @@ def train(
         records: the records folder.
         out: the folder to make, with a run folder for each number.
         num_frames: of clips, e.g. 1, 30 and 120.
-        changes: as `vidzoo.tasks.train.run` has it, for every one of them.
+        changes: as `vidzoo.tasks.train.run` has it, for every one of them; or one for
+            each.
         weights: of the first network, likewise.
         split: one split.
         resume: go on with a training that was cut short.
@@ -52,23 +53,26 @@ def train(
     if "," in split:
         raise UsageError("--num_frames: give one number for several splits.")
     names = [name_of(number) for number in num_frames]
-    for number in num_frames:  # all of them, before hours of the first
-        _run(records, None, number, changes, weights, split=split, **options)
+    if changes is None or isinstance(changes, dict):
+        changes = [changes or {}] * len(num_frames)
+    stages = [
+        each | {"num_frames": number}
+        for number, each in zip(num_frames, changes, strict=True)
+    ]
+    options |= {"split": split}
+    for each in stages:  # all of them, before hours of the first
+        train_task.run(records, None, changes=each, weights=weights, **options)
     out = Path(out)
     run_folder.claim_parent(out, names, resume)
     before = None
-    for number, name in zip(num_frames, names, strict=True):
+    for number, name, each in zip(num_frames, names, stages, strict=True):
         start = {"weights": weights}
         if before is not None:
             _log.info("%s: expanded from %s", out / name, out / name_of(before))
             start["weights"] = out / name_of(before) / run_folder.WEIGHTS
             start["weights_num_frames"] = before
-        _run(
-            *(records, out / name, number, changes),
-            split=split,
-            resume=resume,
-            **start,
-            **options,
+        train_task.run(
+            records, out / name, changes=each, resume=resume, **start, **options
         )
         before = number
 
@@ -76,8 +80,3 @@ def train(
 def name_of(num_frames: int) -> str:
     """The run folder of a network for so many frames, below that of the expansion."""
     return f"frames-{num_frames}"
-
-
-def _run(records, out, num_frames, changes, weights=None, **options):
-    changes = (changes or {}) | {"num_frames": num_frames}
-    train_task.run(records, out, changes=changes, weights=weights, **options)
