@@ -2,8 +2,8 @@
 
     python -m benchmarks.long_video OUT
 
-It renders a video of two hours, 320x240 at 25 frames per second, and trains conv pooling
-on GoogLeNet, for one step, to look at one frame a second. `vidzoo predict` then
+It renders a video of two hours, 320x240 at 25 frames per second, and trains conv
+pooling on GoogLeNet, for one step, to look at one frame a second. `vidzoo predict` then
 classifies the video, and its first ten seconds, each in a process of its own: what the
 long one's peak of memory has more is said. In another process every second's frame is
 read, decoded, encoded by the network and classified, each with its time, beside a bare

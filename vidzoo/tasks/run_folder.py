@@ -69,7 +69,9 @@ def is_full_length(network: str) -> bool:
 
 
 def options(network: str) -> frozenset[str]:
-    """The arguments of a network's builder."""
+    """The arguments of a network's builder; none of an unknown one."""
+    if network not in MODELS:
+        return frozenset()
     return frozenset(inspect.signature(MODELS[network]).parameters)
 
 
