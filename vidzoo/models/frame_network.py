@@ -21,9 +21,9 @@ from vidzoo.models import backbones, fully_connected, modalities
 from vidzoo.models.backbone import Backbone
 from vidzoo.models.tsn import merge_time
 from vidzoo.weights import assign, initialize, load, preprocessing
+from vidzoo.weights.joining import FEATURES
 from vidzoo.weights.weights_file import WeightsFile
 
-FEATURES = "features"  # what weights files call the backbone of a network without one
 FRAME_SIZE = 220  # pixels (section 3.3)
 FC_SIZE = 4096  # of each fully connected layer (section 3.3)
 DROPOUT = 0.6  # at each fully connected layer (section 3.3)
@@ -101,6 +101,11 @@ def read(
         frame_shape = (FRAME_SIZE, FRAME_SIZE, channels[modality])
     frame_shape = modalities.checked_shape(modality, frame_shape, channels)
     weights_file = load.open_weights(weights, parts.name, parts.variant)
+    if weights_file is not None and weights_file.backbone == FEATURES:
+        raise WeightsError(
+            f"{weights_file.path}: holds weights of a network on stored features. Join "
+            "them to their backbone's: vidzoo.weights.initialize.with_backbone."
+        )
     weights_file = initialize.for_modality(weights_file, modality, frame_shape[-1])
     own = preprocessing.of_modality(modality, parts.preprocess)
     settings = load.preprocess_settings(weights_file, own)

@@ -7,7 +7,7 @@ from vidzoo import models, streaming
 from vidzoo.errors import UsageError
 from vidzoo.export import ACTIVATIONS, export_saved_model
 from vidzoo.models.two_stream import fused_scores
-from vidzoo.tasks import clip_settings, run_folder, two_stream, whole_video
+from vidzoo.tasks import clip_settings, joined, run_folder, two_stream, whole_video
 from vidzoo_data import clips
 
 _IMAGES = {"rgb": ("jpegs",), "flow": ("flow_x", "flow_y")}
@@ -19,6 +19,7 @@ def run(
     *,
     weights: Sequence[float] | None = None,
     normalize: str | None = None,
+    backbone_weights=None,
 ) -> None:
     """Writes the model of a run folder as a SavedModel.
 
@@ -27,9 +28,12 @@ def run(
         out: the folder to make.
         weights: two-stream: of RGB and flow; 1 and 1.5 unless told.
         normalize: two-stream: see `vidzoo.models.TwoStream`; `"l1"` unless told.
+        backbone_weights: of a run on stored features: the weights that made them, with
+            which it is served on frames.
 
     Raises:
-        UsageError: `weights` or `normalize` are not such, or for a run of one stream.
+        UsageError: an option is not such, or not for this kind of run.
+        WeightsError: `backbone_weights` are others than those that made the features.
         CheckpointError: `run` is no finished run.
         VidzooError: `out` exists already.
     """
@@ -49,7 +53,7 @@ def run(
                 f"--weights and --normalize are for two-stream runs; {run} has one "
                 "stream. Leave them out."
             )
-        model, way, description = _load(run)
+        model, way, description = _load(run, backbone_weights)
         described = {"clip": description}
     description = next(reversed(described.values()))  # flow's knows more
     made_with = description["data"]["made_with"]
@@ -83,19 +87,22 @@ def run(
     )
 
 
-def _load(run):
+def _load(run, backbone_weights):
     """The model, its way through videos of any length, and the run's description."""
     description = run_folder.read_finished(run)
-    network, arguments = description["model"], description["arguments"]
-    if clip_settings.modality(arguments) == "features":
+    weights = Path(run) / run_folder.WEIGHTS
+    if joined.is_on_features(description):
+        description, weights = joined.joined(run, description, backbone_weights)
+    elif backbone_weights is not None:
         raise UsageError(
-            f"{run}: classifies stored features; a served model needs the network that "
-            "made them. Train on frames (--backbone, --weights) to export."
+            f"--backbone_weights is for runs on features; {run} sees frames. Leave it "
+            "out."
         )
+    network, arguments = description["model"], description["arguments"]
     if not streaming.is_open(network, arguments):
-        model, description = run_folder.load_trained(run)
+        model = run_folder.build_model(network, arguments, weights)
         return model, None, description
-    way, description = whole_video.load(run)
+    way = whole_video.way_of(run, description, weights)
     return way.model, way, description
 
 

@@ -59,8 +59,21 @@ def load(run):
         UsageError: the network is for one number of frames.
         CheckpointError: `run` is no finished run.
     """
-    run = Path(run)
     description = run_folder.read_finished(run)
+    return way_of(run, description, Path(run) / run_folder.WEIGHTS), description
+
+
+def way_of(run, description, weights):
+    """The way of a network through videos of any length.
+
+    Args:
+        run: what messages name.
+        description: of its run.
+        weights: of it, a path or read already.
+
+    Raises:
+        UsageError: the network is for one number of frames.
+    """
     network, arguments = description["model"], description["arguments"]
     if not streaming.is_open(network, arguments):
         kind = arguments.get("pooling", network)
@@ -68,10 +81,8 @@ def load(run):
             f"{run}: a {kind} network is for one number of frames, and cannot see a "
             "whole video at once. Give --protocol=240-random or center."
         )
-    model = run_folder.build_model(
-        network, arguments | {"num_frames": None}, run / run_folder.WEIGHTS
-    )
-    return streaming.way_through(network, model, arguments), description
+    model = run_folder.build_model(network, arguments | {"num_frames": None}, weights)
+    return streaming.way_through(network, model, arguments)
 
 
 def answer(

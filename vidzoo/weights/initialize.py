@@ -22,7 +22,8 @@ import numpy as np
 from vidzoo.errors import WeightsError
 from vidzoo.models import backbones
 from vidzoo.weights import preprocessing
-from vidzoo.weights.expansion import expanded as expanded  # one of them
+from vidzoo.weights.expansion import expanded as expanded  # these two are
+from vidzoo.weights.joining import with_backbone as with_backbone  # of them
 from vidzoo.weights.weights_file import WeightsFile
 
 _HEAD = "head"
