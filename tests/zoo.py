@@ -21,24 +21,53 @@ class Entry:
         name: the public builder's, and what is special.
         build: builds it.
         input: shape of a batch of its input, or of each of its inputs by name.
-        logits: shape of each of its outputs for that batch.
+        logits: shape of each of its outputs for that batch, or of each by name.
+        num_values: that input values have, from 0; fewer than pixels' for features
+            that would saturate what reads them.
     """
 
     name: str
     build: Callable
     input: tuple[int, ...] | dict[str, tuple[int, ...]]
-    logits: tuple[int, ...]
+    logits: tuple[int, ...] | dict[str, tuple[int, ...]]
+    num_values: int = 256
 
     def pixels(self, seed=0, dtype=np.uint8):
-        """A batch of random pixels: one array, or one for each input."""
+        """A batch of random pixels: one array, or one for each input.
+
+        A mask is true for all frames of the first clip, and for fewer of those after.
+        """
         random = np.random.default_rng(seed)
 
         def draw(shape):
-            return random.integers(0, 256, shape, dtype=np.uint8).astype(dtype)
+            values = random.integers(0, self.num_values, shape, dtype=np.uint8)
+            return values.astype(dtype)
 
-        if isinstance(self.input, dict):
-            return {name: draw(shape) for name, shape in self.input.items()}
-        return draw(self.input)
+        if not isinstance(self.input, dict):
+            return draw(self.input)
+        batch = {name: draw(shape) for name, shape in self.input.items()}
+        if "mask" in batch:
+            num_clips, num_frames = self.input["mask"]
+            lengths = num_frames - 3 * np.arange(num_clips)
+            batch["mask"] = np.arange(num_frames) < lengths[:, None]
+        return batch
+
+    def shape(self, output):
+        """Of the output of that name."""
+        return self.logits[output] if isinstance(self.logits, dict) else self.logits
+
+    def symbolic_shape(self, output):
+        """As the model has it: any number of clips, and of frames if these vary."""
+        _, *shape = self.shape(output)
+        if len(shape) == 2 and isinstance(self.input, dict):
+            shape[0] = None
+        return (None, *shape)
+
+    def labels(self, output="logits"):
+        """A class for every clip, or for each of its frames: 1, 4, 1, 4, ..."""
+        *shape, _ = self.shape(output)
+        of_clips = np.array([1, 4])[np.arange(shape[0]) % 2]
+        return np.broadcast_to(of_clips.reshape(-1, *[1] * (len(shape) - 1)), shape)
 
 
 _TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 3}
@@ -50,7 +79,100 @@ def _two_stream():
     return models.TwoStream(models.TSN(7, **_TOY), models.TDN(7, **_TOY_FLOW))
 
 
+_FRAMES = {"backbone": "tiny", "frame_shape": (32, 32, 3), "fc_size": 16}
+# Stored feature maps in place of frames.
+_MAPS = {"backbone": None, "frame_shape": (2, 3, 6), "fc_size": 16}
+_LSTM = {"num_layers": 2, "num_cells": 6}
+
+
+def _with_mask(*clip):
+    return {"clip": clip, "mask": clip[:2]}
+
+
+_OF_FULL_LENGTH = (
+    Entry(
+        "FeaturePooling-open",
+        partial(models.FeaturePooling, 7, num_frames=None, **_FRAMES),
+        _with_mask(2, 5, 32, 32, 3),
+        (2, 7),
+    ),
+    *(
+        Entry(
+            f"FeaturePooling-{pooling}",
+            partial(models.FeaturePooling, 7, pooling=pooling, num_frames=15, **_MAPS),
+            (2, 15, 2, 3, 6),
+            (2, 7),
+        )
+        for pooling in ("conv", "late", "slow", "local", "time_domain_conv")
+    ),
+    *(
+        Entry(
+            f"FeaturePooling-{aggregate}",
+            partial(
+                models.FeaturePooling,
+                7,
+                pooling="slow",
+                aggregate=aggregate,
+                num_frames=15,
+                **_MAPS,
+            ),
+            (2, 15, 2, 3, 6),
+            (2, 7),
+        )
+        for aggregate in ("average", "fc")
+    ),
+    Entry(
+        "FeaturePooling-slow-open",
+        partial(models.FeaturePooling, 7, pooling="slow", num_frames=None, **_MAPS),
+        _with_mask(2, 15, 2, 3, 6),
+        (2, 7),
+    ),
+    Entry(
+        "LSTMClassifier",
+        partial(models.LSTMClassifier, 7, num_frames=3, **_MAPS, **_LSTM),
+        (2, 3, 2, 3, 6),
+        {"logits": (2, 7), "frames": (2, 3, 7)},
+        num_values=3,
+    ),
+    Entry(
+        "LSTMClassifier-open",
+        partial(
+            models.LSTMClassifier,
+            7,
+            num_frames=None,
+            activation="sigmoid",
+            backbone=None,
+            frame_shape=(9,),
+            **_LSTM,
+        ),
+        _with_mask(2, 5, 9),
+        {"logits": (2, 7), "frames": (2, 5, 7)},
+        num_values=3,
+    ),
+    Entry(
+        "SingleFrame",
+        partial(models.SingleFrame, 7, **_FRAMES),
+        (2, 1, 32, 32, 3),
+        (2, 7),
+    ),
+    Entry(
+        "SingleFrame-open",
+        partial(
+            models.SingleFrame, 7, num_frames=None, backbone=None, frame_shape=(9,)
+        ),
+        _with_mask(2, 5, 9),
+        (2, 7),
+    ),
+    Entry(
+        "SlowFusion",
+        partial(models.SlowFusion, 7, frame_shape=(35, 35, 3), fc_size=32),
+        (2, 10, 35, 35, 3),
+        (2, 7),
+    ),
+)
+
 ZOO = (
+    *_OF_FULL_LENGTH,
     Entry("TSN", partial(models.TSN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
     Entry("TDN", partial(models.TDN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
     *(

@@ -1,52 +1,92 @@
-"""The mask of a clip, with a word to whoever masks all of it."""
+"""Clips of any length with their masks, and a word to whoever masks too much."""
 
 import keras
 from keras import ops
 
-_MESSAGE = (
-    "`mask` must be true for one frame or more of every clip; there is nothing to "
-    "classify in one without. Leave such clips out. Clips:"
-)
-
 
 @keras.saving.register_keras_serializable(package="vidzoo")
 class RealFrames(keras.layers.Layer):
-    """Passes a mask on, unless it is false for all frames of a clip.
+    """Passes clips and their masks on, if these are true for enough frames, the first.
 
-    Compiled by XLA, or traced by JAX, values cannot be looked at; such a clip then has
-    NaN for logits.
+    Compiled by XLA, or traced by JAX, values cannot be looked at; a clip without enough
+    real frames then has logits that are not finite.
 
-    Input: bool `(N, T)`. Output: the same.
+    Args:
+        minimum: real frames that a clip must have.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input: `(N, T, ...)`, and bool `(N, T)`. Output: the same.
 
     Raises:
-        ValueError: a clip has no real frame. In a TensorFlow graph it is an
-            `InvalidArgumentError` of the same words.
+        ValueError: the two differ in T, T is below `minimum`, or a mask is not as
+            above. The last is in a TensorFlow graph an `InvalidArgumentError` of the
+            same words.
     """
 
-    def call(self, real):
+    def __init__(self, minimum: int = 1, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.minimum = minimum
+
+    def call(self, clip, real):
         """See the class."""
-        without = ops.logical_not(ops.any(real, axis=1))
+        self._check_lengths(clip.shape[1], real.shape[1])
+        count = ops.sum(ops.cast(real, "int32"), axis=1)
+        after_a_gap = ops.any(real[:, 1:] & ~real[:, :-1], axis=1)
+        unfit = (count < self.minimum) | after_a_gap
         if keras.backend.backend() == "tensorflow":
-            return _in_tensorflow(real, without)
-        if not _is_traced(real):
-            _check(ops.convert_to_numpy(without))
-        return real
+            return self._checked_in_tensorflow(clip, real, unfit)
+        if not _is_traced(unfit):
+            self._check(ops.convert_to_numpy(unfit))
+        return clip, real
 
-    def compute_output_spec(self, real):
-        """Shape in, shape out."""
-        return keras.KerasTensor(real.shape, "bool")
+    def compute_output_spec(self, clip, real):
+        """Shapes in, shapes out."""
+        return (
+            keras.KerasTensor(clip.shape, clip.dtype),
+            keras.KerasTensor(real.shape, "bool"),
+        )
 
+    def get_config(self):
+        """See `keras.layers.Layer.get_config`."""
+        return super().get_config() | {"minimum": self.minimum}
 
-def _in_tensorflow(mask, without):
-    import tensorflow as tf
+    def _check_lengths(self, num_frames, length_of_mask):
+        if None in (num_frames, length_of_mask):
+            return
+        if num_frames != length_of_mask:
+            raise ValueError(
+                "`clip` and `mask` must have as many frames. "
+                f"Received: {num_frames} and {length_of_mask}."
+            )
+        if num_frames < self.minimum:
+            raise ValueError(
+                f"`clip` must have {self.minimum} frames or more; loop shorter videos. "
+                f"Received: {num_frames}."
+            )
 
-    if tf.executing_eagerly():
-        _check(without.numpy())
-        return mask
-    numbers = tf.reshape(tf.where(without), [-1])
-    check = tf.debugging.Assert(~tf.reduce_any(without), [_MESSAGE, numbers])
-    with tf.control_dependencies([check]):
-        return tf.identity(mask)
+    def _message(self):
+        return (
+            f"`mask` must be true for {self.minimum} or more of every clip's frames, "
+            "all of them before any for which it is false. Leave clips without frames "
+            "out, loop shorter ones. Clips:"
+        )
+
+    def _check(self, unfit):
+        if unfit.any():
+            raise ValueError(f"{self._message()} {unfit.nonzero()[0].tolist()}.")
+
+    def _checked_in_tensorflow(self, clip, real, unfit):
+        import tensorflow as tf
+
+        if tf.executing_eagerly():
+            self._check(unfit.numpy())
+            return clip, real
+        numbers = tf.reshape(tf.where(unfit), [-1])
+        check = tf.debugging.Assert(
+            ~tf.reduce_any(unfit), [self._message(), numbers], summarize=8
+        )
+        with tf.control_dependencies([check]):
+            return tf.identity(clip), tf.identity(real)
 
 
 def _is_traced(x):
@@ -55,8 +95,3 @@ def _is_traced(x):
     import jax
 
     return isinstance(x, jax.core.Tracer)
-
-
-def _check(without):
-    if without.any():
-        raise ValueError(f"{_MESSAGE} {without.nonzero()[0].tolist()}.")

@@ -10,7 +10,7 @@ class SplitTime(keras.layers.Layer):
 
     Input: `(N*T, ...)`, and something of shape `(N, T, ...)`.
 
-    Output: `(N, T, ...)`, the values of the first.
+    Output: `(N, T, ...)`, the values of the first, in its precision.
 
     Example:
         >>> clip = ops.zeros((2, 3, 5))
@@ -18,10 +18,13 @@ class SplitTime(keras.layers.Layer):
         (2, 3, 4)
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
     def call(self, x, clip):
         """See the class."""
         return ops.reshape(x, (-1, ops.shape(clip)[1], *x.shape[1:]))
 
-    def compute_output_shape(self, x_shape, clip_shape):
+    def compute_output_spec(self, x, clip):
         """Time as in `clip`, all else as in `x`."""
-        return (*clip_shape[:2], *x_shape[1:])
+        return keras.KerasTensor((*clip.shape[:2], *x.shape[1:]), x.dtype)

@@ -8,6 +8,7 @@ Deep Networks for Video Classification", CVPR 2015). Decisions of ours:
 import keras
 from keras import layers, ops
 
+from vidzoo.layers import SplitTime
 from vidzoo.models import frame_network
 from vidzoo.models.frame_network import (
     DROPOUT,
@@ -93,6 +94,7 @@ def FeaturePooling(
         frame_shape=frame_shape,
         weights=weights,
         features="map" if pooling == "time_domain_conv" else None,
+        minimum=_minimum(pooling),
     )
     network = network_name(pooling, aggregate)
     options = (fc_size, dropout, frame_network.owns(frames.weights_file, network))
@@ -135,11 +137,16 @@ def _check(pooling, aggregate, num_frames):
                 "`num_frames` must be a number where `pooling` is 'local' or "
                 "`aggregate` is 'fc': their weights are for one. Received: None."
             )
-    elif pooling not in ("conv", "late") and num_frames < WINDOW:
+    elif num_frames < _minimum(pooling):
         raise ValueError(
-            f"`num_frames` must be >= {WINDOW} for pooling {pooling!r}, one window; "
+            f"`num_frames` must be >= {_minimum(pooling)} for pooling {pooling!r}; "
             f"loop shorter videos. Received: {num_frames}."
         )
+
+
+def _minimum(pooling):
+    """Frames that it needs: one, or one window."""
+    return 1 if pooling in ("conv", "late") else WINDOW
 
 
 class _Pool:
@@ -220,7 +227,7 @@ class _Windows:
 
     def split(self, x):
         """`(N*W, D)` to `(N, W, D)`."""
-        return frame_network.SplitTime(dtype=x.dtype, name="windows")(x, self._windows)
+        return SplitTime(name="windows")(x, self._windows)
 
 
 def _maps(frames):

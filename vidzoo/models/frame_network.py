@@ -59,7 +59,7 @@ class Frames:
 
     def split(self, x, name: str = "frames"):
         """`(N*T, ...)` to `(N, T, ...)`, by a layer of that name."""
-        return SplitTime(dtype=x.dtype, name=name)(x, self.clip)
+        return SplitTime(name=name)(x, self.clip)
 
 
 def read(
@@ -70,6 +70,7 @@ def read(
     frame_shape: tuple[int, ...] | None,
     weights: str | WeightsFile | None,
     features: str | None = None,
+    minimum: int = 1,
 ) -> Frames:
     """Builds the part of a network that all frames go through.
 
@@ -83,6 +84,7 @@ def read(
             features their shape, `(D,)` or `(h, w, C)`.
         weights: as the builders have it.
         features: in place of the backbone's `frame_features`.
+        minimum: frames that a clip must have.
 
     Raises:
         ValueError: a value is unknown or does not fit another.
@@ -92,7 +94,7 @@ def read(
         raise ValueError(f"`num_frames` must be >= 1. Received: {num_frames}.")
     if backbone is None:
         _check_feature_shape(frame_shape)
-        inputs, clip, mask = _inputs(num_frames, tuple(frame_shape))
+        inputs, clip, mask = _inputs(num_frames, tuple(frame_shape), minimum)
         weights_file = load.open_weights(weights)
         return Frames(inputs, clip, merge_time(clip), mask, None, weights_file)
     parts = backbones.get(backbone)
@@ -110,7 +112,7 @@ def read(
     own = preprocessing.of_modality(modality, parts.preprocess)
     settings = load.preprocess_settings(weights_file, own)
 
-    inputs, clip, mask = _inputs(num_frames, frame_shape)
+    inputs, clip, mask = _inputs(num_frames, frame_shape, minimum)
     x = merge_time(modalities.preprocessed(clip, modality, settings))
     for stage in parts.stages.values():
         x = stage(x, "image_")
@@ -118,13 +120,14 @@ def read(
     return Frames(inputs, clip, x, mask, parts, weights_file)
 
 
-def _inputs(num_frames, frame_shape):
+def _inputs(num_frames, frame_shape, minimum):
     """The model's inputs, the clip and the mask."""
     clip = keras.Input((num_frames, *frame_shape), name="clip")
     if num_frames is not None:
         return clip, clip, None
     mask = keras.Input((None,), dtype="bool", name="mask")
-    return {"clip": clip, "mask": mask}, clip, RealFrames(name="real_frames")(mask)
+    inputs = {"clip": clip, "mask": mask}
+    return inputs, *RealFrames(minimum, name="real_frames")(clip, mask)
 
 
 def _check_feature_shape(frame_shape):
@@ -224,8 +227,11 @@ def masked_mean(x, mask):
     """The mean over time of real frames: `(N, T, ...)` to `(N, ...)`."""
     if mask is None:
         return ops.mean(x, axis=1)
-    weights = ops.cast(_like(mask, x), x.dtype)
-    return ops.sum(x * weights, axis=1) / ops.sum(weights, axis=1)
+    mask = _like(mask, x)
+    # Counted in float32: bfloat16 has no 257.
+    count = ops.sum(ops.cast(mask, "float32"), axis=1)
+    total = ops.sum(x * ops.cast(mask, x.dtype), axis=1)
+    return ops.cast(ops.cast(total, "float32") / count, x.dtype)
 
 
 def _like(mask, x):

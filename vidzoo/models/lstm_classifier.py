@@ -5,8 +5,6 @@ Networks for Video Classification", CVPR 2015): a softmax at every frame, and fo
 that make one answer of them. Decisions of ours: `docs/models/lstm_classifier.md`.
 """
 
-import math
-
 import keras
 from keras import layers, ops
 
@@ -18,7 +16,6 @@ from vidzoo.weights.weights_file import WeightsFile
 NETWORK = "lstm_classifier"
 INFERENCES = ("last", "max", "sum", "weighted")
 ACTIVATIONS = ("softmax", "sigmoid")
-_SMALLEST = 1e-30  # of a probability, so that its logarithm is finite
 
 
 def LSTMClassifier(
@@ -100,6 +97,9 @@ def LSTMClassifier(
 def video_logits(logits, mask=None, inference="weighted", activation="softmax"):
     """The frames' answers as one (section 3.3.3).
 
+    Predictions are combined, not logits; but by their logarithms, so that no prediction
+    near 0 or 1 is rounded to it.
+
     Args:
         logits: `(N, T, K)`.
         mask: bool `(N, T)`, true for real frames; None if all are.
@@ -110,35 +110,32 @@ def video_logits(logits, mask=None, inference="weighted", activation="softmax"):
         `(N, K)`, of which `activation` makes the prediction; `"max"` rescaled to a
         distribution where that is a softmax.
     """
-    ones = ops.ones_like(logits[..., :1])  # (N, T, 1)
+    if inference == "max":
+        scores = ops.log_softmax(logits) if activation == "softmax" else logits
+        return frame_network.masked_max(scores, mask)
+    weights = _log_weights(logits, mask, inference)
+
+    def log_of_mean(log_scores):
+        return ops.logsumexp(log_scores + weights, axis=1)
+
+    if activation == "softmax":
+        return log_of_mean(ops.log_softmax(logits))
+    yes, no = ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
+    return log_of_mean(yes) - log_of_mean(no)
+
+
+def _log_weights(logits, mask, inference):
+    """Logarithms of weights that sum to 1 over time, `(N, T, 1)`."""
+    ones = ops.ones_like(logits[..., :1])
     real = ones if mask is None else ops.cast(mask, "float32")[..., None]
     places = ops.cumsum(ones, axis=1)  # 1 to T
-    count = ops.sum(real, axis=1, keepdims=True)
-    scores = predictions(logits, activation)
-    if inference == "max":
-        combined = ops.max(scores * real, axis=1)
-    else:
-        weights = {
-            "last": ops.cast(ops.equal(places, count), "float32"),
-            "sum": real,
-            "weighted": real * places,
-        }[inference]
-        combined = ops.sum(scores * weights, axis=1) / ops.sum(weights, axis=1)
-    return logits_of(combined, activation)
-
-
-def predictions(logits, activation: str):
-    """Logits to scores between 0 and 1."""
-    return {"softmax": ops.softmax, "sigmoid": ops.sigmoid}[activation](logits)
-
-
-def logits_of(scores, activation: str):
-    """Scores to logits: the inverse of `predictions`."""
-    logits = ops.log(ops.maximum(scores, _SMALLEST))
-    if activation == "sigmoid":
-        one = 1 - math.ulp(0.5)  # of float32 too; beyond it lies infinity
-        logits = logits - ops.log1p(-ops.minimum(scores, one))
-    return logits
+    is_last = ops.equal(places, ops.sum(real, axis=1, keepdims=True))
+    weights = {
+        "last": ops.cast(is_last, "float32"),
+        "sum": real,
+        "weighted": real * places,
+    }[inference]
+    return ops.log(weights / ops.sum(weights, axis=1, keepdims=True))
 
 
 def _check(num_layers, inference, activation):

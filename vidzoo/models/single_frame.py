@@ -69,7 +69,8 @@ def SingleFrame(
     else:
         x = layers.Dropout(dropout, name="dropout")(x)
     x = frames.split(frame_network.classifier(x, num_classes))
-    logits = layers.Identity(name="pooled")(frame_network.masked_mean(x, frames.mask))
+    x = frame_network.masked_mean(x, frames.mask)
+    logits = layers.Identity(dtype="float32", name="pooled")(x)
     model = keras.Model(frames.inputs, logits, name=name)
     alike = [network_name(pooling) for pooling in ("conv", "late", "slow")]
     frame_network.set_weights(model, frames, NETWORK, alike if hidden else ())

@@ -9,15 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from vidzoo.errors import WeightsError
-from vidzoo.models.windows import num_windows
+from vidzoo.models.windows import WINDOW, num_windows
 from vidzoo.weights.weights_file import WeightsFile
 
-# network: the layer that sees all frames side by side; or all windows
-_OF_FRAMES = {"conv_pooling_fc": "fc6", "late_pooling_fc": "head"}
+# network: the layer that sees all frames side by side, or all windows; and the layer
+# that each of these comes from, if it has a bias of as many values
+_OF_FRAMES = {"conv_pooling_fc": ("fc6", None), "late_pooling_fc": ("head", "fc7")}
 _OF_WINDOWS = {
-    **{f"local_pooling{suffix}": "head" for suffix in ("", "_average", "_fc")},
-    "slow_pooling_fc": "fc7",
-    "time_domain_convolution_fc": "fc6",
+    **{f"local_pooling{suffix}": ("head", "fc7") for suffix in ("", "_average", "_fc")},
+    "slow_pooling_fc": ("fc7", "fc6"),
+    "time_domain_convolution_fc": ("fc6", None),
 }
 
 
@@ -35,33 +36,52 @@ def expanded(
     Args:
         weights_file: of a `FeaturePooling` or `SingleFrame` network.
         num_frames: T, of the network that the weights are of.
-        new_num_frames: T, of the network that they are for.
+        new_num_frames: T, of the network that they are for; not fewer.
 
     Raises:
-        ValueError: a network has fewer than one frame, or one window.
+        ValueError: `new_num_frames` is below `num_frames`, or there is not one window.
         WeightsError: the weights are not for `num_frames`.
     """
-    count, layer = lambda num_frames: num_frames, _OF_FRAMES.get(weights_file.network)
-    if layer is None:
-        count, layer = num_windows, _OF_WINDOWS.get(weights_file.network)
-    if layer is None:
-        return weights_file
-    before, after = count(num_frames), count(new_num_frames)
-    if min(before, after) < 1:
+    if not 1 <= num_frames <= new_num_frames:
         raise ValueError(
-            f"`num_frames` and `new_num_frames` are too few for a "
-            f"{weights_file.network}. Received: {num_frames} and {new_num_frames}."
+            "`new_num_frames` must be >= `num_frames`, and that >= 1. "
+            f"Received: {new_num_frames} and {num_frames}."
         )
-    name = f"{layer}/kernel"
-    kernel = np.asarray(weights_file.arrays[name])
-    if len(kernel) % before:
+    layer, before, after = _places(weights_file.network, num_frames, new_num_frames)
+    if layer is None or layer[0] in weights_file.left_out:
+        return weights_file
+    if before < 1:
+        raise ValueError(
+            f"`num_frames` must be >= {WINDOW} for {weights_file.network}. "
+            f"Received: {num_frames}."
+        )
+    name = f"{layer[0]}/kernel"
+    kernel = _checked(weights_file, name, layer[1], num_frames, before)
+    rows = kernel.reshape(before, -1, kernel.shape[-1])
+    sources = np.arange(after) % before
+    times = np.bincount(sources, minlength=before)
+    new = rows[sources] / times[sources].reshape(-1, 1, 1)
+    new = new.reshape(-1, kernel.shape[-1]).astype(kernel.dtype)
+    return replace(weights_file, arrays={**weights_file.arrays, name: new})
+
+
+def _places(network, num_frames, new_num_frames):
+    """The layer that sees them side by side, and how many of them: before, after."""
+    if network in _OF_WINDOWS:
+        counts = num_windows(num_frames), num_windows(new_num_frames)
+        return _OF_WINDOWS[network], *counts
+    return _OF_FRAMES.get(network), num_frames, new_num_frames
+
+
+def _checked(weights_file, name, origin, num_frames, before):
+    """The kernel, if its rows are for so many frames, or windows."""
+    kernel = np.asarray(weights_file.arrays.get(name, ()))
+    width, rest = divmod(len(kernel), before)
+    bias = weights_file.arrays.get(f"{origin}/bias")
+    expected = max(1, width) if bias is None else len(bias)
+    if rest or width != expected:
         raise WeightsError(
             f"{weights_file.path}: {name} has {len(kernel)} rows, which are not for "
             f"{num_frames} frames ({before} side by side). Say how many it is for."
         )
-    rows = kernel.reshape(before, -1, kernel.shape[-1])
-    places = np.arange(after) % before
-    times = np.bincount(places, minlength=before)
-    new = rows[places] / times[places].reshape(-1, 1, 1)
-    new = new.reshape(-1, kernel.shape[-1]).astype(kernel.dtype)
-    return replace(weights_file, arrays={**weights_file.arrays, name: new})
+    return kernel
