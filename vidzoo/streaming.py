@@ -17,9 +17,10 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from vidzoo.layers import Preprocess
-from vidzoo.models import feature_pooling, lstm_classifier
+from vidzoo.models import feature_pooling
 from vidzoo.models.windows import STRIDE, WINDOW
 
 State = Mapping[str, tf.Tensor]
@@ -45,7 +46,7 @@ class Pooling:
         self._is_max = aggregate == "max"
         names = {layer.name for layer in model.layers}
         frames = model.get_layer("frames").output
-        self.encode = keras.Model(model.input["clip"], frames)
+        self.encode = keras.Model(_clip(model), frames)
         self._windows = None
         items = frames
         if "windows" in names:
@@ -125,19 +126,15 @@ class Recurrent:
         self.model = model
         self._inference, self._activation = inference, activation
         frames = model.get_layer("frames").output
-        self.encode = keras.Model(model.input["clip"], frames)
+        self.encode = keras.Model(_clip(model), frames)
         names = [x.name for x in model.layers if x.name.startswith("lstm_")]
         self._layers = [model.get_layer(name) for name in names]
         self._head = model.get_layer("head")
 
     def start(self) -> State:
         """The state before the first frame."""
-        num_classes = self._head.units
-        state = {
-            "count": tf.zeros((), tf.float32),
-            "sum_of_weights": tf.zeros((), tf.float32),
-            "scores": tf.zeros((1, num_classes), tf.float32),
-        }
+        nothing = tf.fill((1, self._head.units), -np.inf)
+        state = {"count": tf.zeros((), tf.float32), "yes": nothing, "no": nothing}
         for layer in self._layers:
             h, c = layer.get_initial_state(1)
             state |= {f"{layer.name}_h": h, f"{layer.name}_c": c}
@@ -151,31 +148,46 @@ class Recurrent:
             before = [state[name] for name in names]
             _, x, states = layer.inner_loop(x, before, None)
             after |= dict(zip(names, states, strict=True))
-        logits = self._head(x)
-        scores = lstm_classifier.predictions(logits, self._activation)  # (1, n, K)
+        logits = self._head(x)  # (1, n, K)
         number = tf.shape(encoded)[1]
         places = state["count"] + tf.cast(tf.range(1, number + 1), tf.float32)
         after["count"] = state["count"] + tf.cast(number, tf.float32)
-        return after | self._combined(state, scores, places)
+        for name, scores in self._log_scores(logits).items():
+            after[name] = self._combined(state[name], scores, places)
+        return after
 
-    def _combined(self, state, scores, places):
+    def _log_scores(self, logits):
+        """Logarithms of the predictions, and of what they lack to 1."""
+        if self._inference == "max" and self._activation == "sigmoid":
+            return {"yes": logits, "no": tf.zeros_like(logits)}  # a sigmoid is monotone
+        if self._activation == "sigmoid":
+            return {
+                "yes": tf.math.log_sigmoid(logits),
+                "no": tf.math.log_sigmoid(-logits),
+            }
+        return {"yes": tf.nn.log_softmax(logits), "no": tf.zeros_like(logits)}
+
+    def _combined(self, before, scores, places):
         if self._inference == "max":
-            largest = tf.maximum(state["scores"], tf.reduce_max(scores, axis=1))
-            return {"scores": largest, "sum_of_weights": tf.ones((), tf.float32)}
+            return tf.maximum(before, tf.reduce_max(scores, axis=1))
         if self._inference == "last":
-            one = tf.ones((), tf.float32)
-            return {"scores": scores[:, -1], "sum_of_weights": one}
-        weights = places if self._inference == "weighted" else tf.ones_like(places)
-        added = tf.reduce_sum(scores * weights[:, None], axis=1)
-        return {
-            "scores": state["scores"] + added,
-            "sum_of_weights": state["sum_of_weights"] + tf.reduce_sum(weights),
-        }
+            return scores[:, -1]
+        if self._inference == "weighted":
+            scores += tf.math.log(places)[:, None]
+        return ops.logaddexp(before, tf.reduce_logsumexp(scores, axis=1))
 
     def answer(self, state: State):
-        """Logits `(1, K)`; they mean nothing before the first frame."""
-        scores = state["scores"] / state["sum_of_weights"]
-        return lstm_classifier.logits_of(scores, self._activation)
+        """Logits `(1, K)`; they mean nothing before the first frame.
+
+        What `lstm_classifier.video_logits` gives of all frames at once.
+        """
+        return state["yes"] - state["no"]
+
+
+def _clip(model):
+    """The clip behind the check of its mask, which a stream has not."""
+    clip, _ = model.get_layer("real_frames").output
+    return clip
 
 
 def way_through(network: str, model: keras.Model, arguments: Mapping):

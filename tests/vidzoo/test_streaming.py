@@ -61,7 +61,7 @@ def test_the_answer_is_there_at_any_time():
     model = build(*NETWORKS[-1])
     stream = streaming.Stream(streaming.way_through(NETWORKS[-1][0], model, {}))
     clip = frames(12)
-    for count in (1, 2, 5, 12):
+    for count in (1, 2, 5, 12):  # 5 is the number of classes too
         stream.update(clip[stream.num_frames : count])
         expected = whole(model, clip[:count])
         np.testing.assert_allclose(stream.logits(), expected, rtol=1e-4, atol=1e-5)

@@ -28,6 +28,8 @@ FRAME_SIZE = 220  # pixels (section 3.3)
 FC_SIZE = 4096  # of each fully connected layer (section 3.3)
 DROPOUT = 0.6  # at each fully connected layer (section 3.3)
 _NUM_OUTPUTS = 1000  # of a backbone's own classifier: ImageNet's classes
+# Networks that classify frames one by one: their CNN starts that of any other.
+_ON_FRAMES = ("single_frame", "tsn")
 _log = logging.getLogger("vidzoo")
 
 
@@ -268,6 +270,8 @@ def set_weights(
         return
     name, variant = (parts.name, parts.variant) if parts else (FEATURES, FEATURES)
     fresh = ()
+    if given.network in _ON_FRAMES and given.network not in (network, *alike):
+        given = initialize.backbone_alone(given)
     if parts and given.network == parts.name:
         given, fresh = _of_every_frame(given, parts, network, model)
     elif given.backbone != name:

@@ -116,7 +116,8 @@ def video_logits(logits, mask=None, inference="weighted", activation="softmax"):
     weights = _log_weights(logits, mask, inference)
 
     def log_of_mean(log_scores):
-        return ops.logsumexp(log_scores + weights, axis=1)
+        # In this order: Keras 3.15 takes a second (1, T, 1) for a bias of K = T classes.
+        return ops.logsumexp(weights + log_scores, axis=1)
 
     if activation == "softmax":
         return log_of_mean(ops.log_softmax(logits))
