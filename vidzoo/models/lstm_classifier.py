@@ -116,7 +116,7 @@ def video_logits(logits, mask=None, inference="weighted", activation="softmax"):
     weights = _log_weights(logits, mask, inference)
 
     def log_of_mean(log_scores):
-        # In this order: Keras 3.15 takes a second (1, T, 1) for a bias of K = T classes.
+        # In this order: Keras 3.15 takes a second (1, T, 1) for a bias where T = K.
         return ops.logsumexp(weights + log_scores, axis=1)
 
     if activation == "softmax":

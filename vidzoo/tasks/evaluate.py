@@ -85,17 +85,18 @@ def run(
         scores = whole_video.score(run, data, split)
     else:
         total = len(videos) * views.num_views
+        modality = clip_settings.modality(description["arguments"])
         with Progress("evaluate", total, "views") as progress:
             batches = _batches(
                 data, split, views, description, seed, batch_size, workers
             )
             scores = classify(
-                _forward(model),
+                _forward(model, modality),
                 clips.checked(batches, data),
                 data.classes,
                 protocol,
                 progress.update,
-                modality=clip_settings.modality(description["arguments"]),
+                modality=modality,
                 count_clip_hits=views.num_crops == 0,
             )
     measured = measure(scores) | {
@@ -224,8 +225,9 @@ def _batches(data, split, views, description, seed, batch_size, workers):
     return clips.view_batches(data, split, **options)
 
 
-def _forward(model):
-    clip = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8)
+def _forward(model, modality):
+    kind = tf.float32 if modality == "features" else tf.uint8
+    clip = tf.TensorSpec((None, *model.input.shape[1:]), kind)
     return tf.function(
         lambda clip: model(clip, training=False),
         input_signature=[clip],  # or the last batch, a smaller one, traces once more

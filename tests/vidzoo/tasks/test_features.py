@@ -169,6 +169,6 @@ def test_wrong_arguments(records, weights, tmp_path):
         features.run(records, out, weights=weights, backbone="tiny", layer="fc6")
     with pytest.raises(UsageError, match="no backbone 'huge'"):
         features.run(records, out, weights=weights, backbone="huge")
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="no such weights file"):
         features.run(records, out, weights=tmp_path / "none.npz", backbone="tiny")
     assert not out.exists()

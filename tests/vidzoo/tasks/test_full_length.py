@@ -22,7 +22,7 @@ SMALL = {
     "single_frame": {},
 }
 # Frames of the four test videos: shorter and longer than a window, a clip, a chunk.
-LENGTHS = (6, 12, 30, 70)
+LENGTHS = (6, 12, 30, 37)
 
 
 def command(*arguments):
