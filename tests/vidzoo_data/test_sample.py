@@ -220,18 +220,18 @@ def excerpts(sampling, num_frames):
 def test_excerpt_starts_wherever_it_fits(sampling):
     assert (sampling.num_snippets, sampling.snippet_length) == (sampling.length, 1)
     assert sampling.needs_rate == (sampling.whole.fps is not None)
-    for num_frames in (1, 2, 5, 24, 400):
+    for num_frames in (1, 5, 400):
         runs = excerpts(sampling, num_frames)
         middle = sampling.centered(num_frames, 25.0)
         np.testing.assert_array_equal(middle[:, 0], runs[len(runs) // 2])
-        seeds = tf.data.Dataset.range(40)
+        seeds = tf.data.Dataset.range(20)
         drawn = seeds.map(
             lambda n, f=num_frames: sampling.random(f, tf.stack([n, 1]), 25.0)
         )
         for seed, found in enumerate(drawn):
             assert found.shape == (sampling.length, 1) and found.dtype == tf.int32
             assert found.numpy()[:, 0].tolist() in runs
-            if seed < 3:
+            if seed < 2:
                 eager = sampling.random(num_frames, [seed, 1], 25.0)
                 np.testing.assert_array_equal(eager, found)
 
@@ -248,7 +248,7 @@ def test_sports_1m_examples():
     """Section 3.4.1: a video of 100 seconds is shown three times."""
     sampling = Excerpt(30, Whole(fps=1, num_frames=300))
     draw = tf.function(lambda n: sampling.random(2500, tf.stack([n, 5]), 25.0)[:, 0])
-    seconds = np.stack([draw(tf.constant(n)) for n in range(300)]) // 25
+    seconds = np.stack([draw(tf.constant(n)) for n in range(150)]) // 25
     assert (np.diff(seconds, axis=1) % 100 == 1).all()
     assert (np.ptp(seconds, axis=1) == 99).mean() > 0.05  # runs that wrap around
 

@@ -57,12 +57,12 @@ SAMPLINGS = [
 
 
 @pytest.mark.parametrize("fps", [None, 4.1, 10.0, 50.0])
-@pytest.mark.parametrize("seconds", [None, 1.3])
 @pytest.mark.parametrize(
-    "name, num_frames, video_fps", [("a.avi", 51, 25.0), ("b.mp4", 47, 30000 / 1001)]
+    "name, num_frames, video_fps, seconds",
+    [("a.avi", 51, 25.0, None), ("b.mp4", 47, 30000 / 1001, 1.3)],
 )
 def test_a_file_gives_the_pixels_of_its_records(
-    tmp_path, name, num_frames, video_fps, fps, seconds
+    tmp_path, name, num_frames, video_fps, seconds, fps
 ):
     path = make_video(tmp_path / name, num_frames, video_fps)
     how = {"fps": fps, "seconds": seconds}
@@ -162,9 +162,9 @@ def test_short_videos_are_decoded_again_only_if_a_chunk_cannot_hold_them(
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    """So many JPEGs more would be three quarters of a megabyte, decoded ten times."""
+    """The 400 JPEGs that the longest one shows more would be half a megabyte."""
     peaks = []
-    for num_frames in (100, 100, 1600):
+    for num_frames in (100, 100, 900):
         path = make_video(tmp_path / f"{num_frames}.avi", num_frames)
         tracemalloc.start()
         for chunk in in_chunks(path, Whole(fps=12.5), chunk_length=8):
