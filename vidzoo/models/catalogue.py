@@ -17,7 +17,8 @@ class Network:
         name: what `--model` takes: of a backbone its key in
             `vidzoo.models.backbones.BACKBONES`.
         builder: in `vidzoo.models`.
-        network: what its weights files call it.
+        network: what its weights files call it; a feature-pooling network by its
+            pooling, of which this is the first.
         variant: which of the networks of that name; None for those on a backbone, which
             have its variant.
         shape: of a clip, `(T, H, W, C)`, or of an image, `(H, W, C)`.
@@ -106,6 +107,22 @@ def _cnn_m(modality, num_channels, num_parameters, multiply_adds):
     )
 
 
+def _of_frames(name, builder, network, backbone, num_frames, *costs):
+    """A network of full-length video, on the dissertation's frames and classes."""
+    num_parameters, multiply_adds = costs
+    return Network(
+        name=name,
+        builder=builder,
+        network=network,
+        variant=None,
+        shape=(num_frames, 220, 220, 3),
+        num_classes=487,
+        num_parameters=num_parameters,
+        multiply_adds=multiply_adds,
+        arguments={"backbone": backbone},
+    )
+
+
 _NETWORKS = (
     _alexnet("caffe", 227, 60_965_224, 724_406_816),
     _alexnet("paper", 220, 64_687_848, 1_857_660_704),
@@ -132,6 +149,18 @@ _NETWORKS = (
     ),
     _cnn_m("rgb", 3, 90_627_813, 1_663_894_560),
     _cnn_m("flow", 20, 90_707_781, 2_613_994_368),
+    _of_frames(
+        *("feature_pooling", "FeaturePooling", "conv_pooling"),
+        *("alexnet", 30),
+        62_586_087,
+        53_982_070_208,
+    ),
+    _of_frames(
+        *("feature_pooling_googlenet", "FeaturePooling", "conv_pooling"),
+        *("googlenet", 30),
+        29_875_199,
+        42_844_243_968,
+    ),
     Network(
         name="googlenet",
         builder="GoogLeNet",
@@ -144,6 +173,12 @@ _NETWORKS = (
     ),
     _i3d("rgb", 3, 12_689_984, 111_153_143_808),
     _i3d("flow", 2, 12_668_032, 102_341_435_392),
+    _of_frames(
+        *("lstm_classifier", "LSTMClassifier", "lstm_classifier"),
+        *("googlenet", 30),
+        18_751_487,
+        43_173_411_840,
+    ),
     _resnet(18, 11_689_512, 1_814_073_344),
     _resnet(34, 21_797_672, 3_663_761_408),
     _resnet(50, 25_557_032, 4_089_184_256),
@@ -172,6 +207,22 @@ _NETWORKS = (
         num_parameters=33_371_472,
         multiply_adds=44_945_055_744,
         arguments={"variant": "actionflownet"},
+    ),
+    _of_frames(
+        *("single_frame", "SingleFrame", "single_frame"),
+        *("alexnet", 1),
+        62_586_087,
+        1_855_559_456,
+    ),
+    Network(
+        name="slow_fusion",
+        builder="SlowFusion",
+        network="slow_fusion",
+        variant="sports1m",
+        shape=(10, 170, 170, 3),
+        num_classes=487,
+        num_parameters=61_880_263,
+        multiply_adds=4_146_821_120,
     ),
     Network(
         name="tdn",

@@ -119,6 +119,20 @@ def network_name(pooling: str = "conv", aggregate: str = "max") -> str:
     return NETWORKS[pooling] + suffix
 
 
+def options_of(network: str) -> dict | None:
+    """`pooling` and `aggregate` of the network of that name; None if it is another.
+
+    Example:
+        >>> options_of("late_pooling_average")
+        {'pooling': 'late', 'aggregate': 'average'}
+    """
+    for pooling in NETWORKS:
+        for aggregate in AGGREGATES:
+            if network_name(pooling, aggregate) == network:
+                return {"pooling": pooling, "aggregate": aggregate}
+    return None
+
+
 def fixed_length(pooling: str = "conv", aggregate: str = "max") -> bool:
     """Whether a network's weights are for one number of frames."""
     return pooling == "local" or aggregate == "fc"

@@ -5,12 +5,14 @@ import math
 import keras
 from keras import layers
 
+from vidzoo.layers import PeepholeLSTM
+
 
 def multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of one clip, of convolutions (transposed too) and dense layers.
 
     This is what torchvision lists as a network's FLOPs. A layer counts as often as it
-    is applied: a backbone once for every snippet.
+    is applied: a backbone once for every snippet, an LSTM's two kernels for every step.
 
     Args:
         model: a functional model of one input whose shape is known but for the batch.
@@ -31,6 +33,10 @@ def multiply_adds(model: keras.Model) -> int:
             # Each input value is spread over a window of each filter.
             spread = math.prod(layer.kernel.shape[:-1])
             counts.append(math.prod(inputs[0].shape) * spread)
+        elif isinstance(layer, PeepholeLSTM):
+            kernels = (layer.cell.kernel, layer.cell.recurrent_kernel)
+            of_a_step = sum(math.prod(kernel.shape) for kernel in kernels)
+            counts.append(math.prod(inputs[0].shape[:2]) * of_a_step)
         elif any(len(v.shape) > 1 for v in getattr(layer, "weights", ())):
             raise ValueError(
                 f"Cannot count a {type(layer).__name__}. Received: {layer.name}."

@@ -9,7 +9,7 @@ import keras
 
 from vidzoo import models
 from vidzoo.errors import UsageError, WeightsError
-from vidzoo.models import backbones
+from vidzoo.models import backbones, feature_pooling, frame_network
 from vidzoo.models.catalogue import NETWORKS, Network
 from vidzoo.weights import PRESETS, WeightsFile, fetch, load, preprocessing, read
 from vidzoo.weights.names import IMAGENET, preset_for
@@ -39,7 +39,7 @@ def open_and_build(
 
     Args:
         file: the path of a weights file, also one that Keras itself wrote of this very
-            network (but TSN and TDN); or a preset's name, or `"imagenet"`.
+            network (but those on a backbone); or a preset's name, or `"imagenet"`.
         network: which it is; weights of its backbone alone are refused.
         accept_license: accept a preset's licence that forbids commercial use.
 
@@ -53,6 +53,7 @@ def open_and_build(
             raise
         weights_file = _open_by_layers(file, network)
     _check_network(file, weights_file.network, network)
+    _check_tells_its_input(file, weights_file)
     arguments = _as_it_was_built(weights_file, network)
     _check_modality(file, weights_file, network)
     try:
@@ -74,12 +75,37 @@ def _open(file, network, accept_license):
 
 
 def _check_network(file, found, network):
-    if found != network.network:
-        names = [n.name for n in NETWORKS.values() if n.network == found]
+    if not _is_of(found, network):
+        names = [n.name for n in NETWORKS.values() if _is_of(found, n)]
         give = f"Give --model={' or '.join(names)}" if names else "Give another --model"
         raise WeightsError(
             f"{file}: holds weights of {found}, not of {network.network}. {give}."
         )
+
+
+def _is_of(found, network):
+    """Whether a network of that name in weights files is this one, or as its poolings.
+
+    All feature-pooling networks are one builder's.
+    """
+    if network.builder == "FeaturePooling":
+        return feature_pooling.options_of(found) is not None
+    return found == network.network
+
+
+def _check_tells_its_input(file, weights_file):
+    """That the network can be built of the file alone."""
+    options = feature_pooling.options_of(weights_file.network)
+    if weights_file.backbone == frame_network.FEATURES:
+        what = "reads stored features, whose shape"
+    elif options and feature_pooling.fixed_length(**options):
+        what = "is for one number of frames, which"
+    else:
+        return
+    raise WeightsError(
+        f"{file}: this {weights_file.network} {what} the file does not tell. Build it "
+        "by its builder in vidzoo.models, with weights=FILE: that checks them."
+    )
 
 
 def _check_modality(file, weights_file, network):
@@ -111,7 +137,7 @@ def _open_by_layers(file, network):
 def _as_it_was_built(weights_file, network):
     """The builder's arguments that the weights tell: classes, input, and a TDN's."""
     arrays = weights_file.arrays
-    arguments = {}
+    arguments = feature_pooling.options_of(weights_file.network) or {}
     for name in ("head/kernel", "image_head/kernel"):
         if name in arrays:
             arguments["num_classes"] = arrays[name].shape[-1]

@@ -77,7 +77,7 @@ def _open_file(path):
         f"{path}: cannot tell which network these {len(arrays)} arrays belong to "
         f"(first: {next(iter(arrays), 'none')}). Expected a file that vidzoo wrote, "
         "or one of the public weights that docs/weights.md lists. If Keras wrote it "
-        "of one of vidzoo's networks but TSN and TDN, name that: "
+        "of one of vidzoo's networks but those on a backbone, name that: "
         "vidzoo convert FILE --model=NAME --out=FILE.npz."
     )
 

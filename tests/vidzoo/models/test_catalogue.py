@@ -7,6 +7,7 @@ import pytest
 from keras import layers
 
 from vidzoo import models
+from vidzoo.layers import PeepholeLSTM
 from vidzoo.models import backbones
 from vidzoo.models.catalogue import NETWORKS
 from vidzoo.models.flops import multiply_adds
@@ -47,7 +48,7 @@ def test_every_preset_has_its_network():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-def test_numbers_are_the_networks(name):
+def test_numbers_are_the_networks(name, undrawn):
     network = NETWORKS[name]
     model = network.build()
     assert model.input.shape[1:] == network.shape
@@ -82,6 +83,20 @@ def test_flow_counts_a_deeper_first_kernel(name, passes):
     assert flow.multiply_adds - rgb.multiply_adds == passes * 112 * 112 * more
 
 
+def test_networks_of_frames_by_hand():
+    """Per frame a CNN, and an LSTM's five layers; fc6, fc7 and 487 classes once."""
+    images = NETWORKS["alexnet_paper"].multiply_adds - 4096 * 1000
+    hidden = (5 * 5 * 384 + 4096) * 4096
+    pooled = 30 * (images - hidden) + hidden + 4096 * 487
+    assert NETWORKS["feature_pooling"].multiply_adds == pooled
+    assert NETWORKS["single_frame"].multiply_adds == images + 4096 * 487
+
+    pooled = NETWORKS["feature_pooling_googlenet"].multiply_adds
+    frames = pooled - (1000 + 4096) * 4096 - 4096 * 487
+    lstm = (1000 + 512 + 4 * (512 + 512)) * (4 * 512) + 512 * 487
+    assert NETWORKS["lstm_classifier"].multiply_adds == frames + 30 * lstm
+
+
 def test_by_hand():
     """8x6 pixels: a 3x3 convolution, a grouped one in two, a layer used twice."""
     image = keras.Input((8, 6, 4))
@@ -98,6 +113,13 @@ def test_transposed_convolutions_by_hand():
     image = keras.Input((5, 4, 3))
     model = keras.Model(image, layers.Conv2DTranspose(7, 2, strides=2)(image))
     assert multiply_adds(model) == 20 * 3 * (2 * 2 * 7)
+
+
+def test_peephole_lstm_by_hand():
+    """Seven steps of four gates of three cells, which read four values and three."""
+    frames = keras.Input((7, 4))
+    model = keras.Model(frames, PeepholeLSTM(3)(frames))
+    assert multiply_adds(model) == 7 * (4 + 3) * (4 * 3)
 
 
 def test_what_cannot_be_counted_is_said():

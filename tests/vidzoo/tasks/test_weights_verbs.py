@@ -1,5 +1,6 @@
 """The verbs models, convert and verify, as a user meets them."""
 
+import dataclasses
 import json
 
 import keras
@@ -8,6 +9,9 @@ import pytest
 
 from tests.vidzoo.weights.origins import drawn
 from vidzoo import cli, models
+from vidzoo.models.catalogue import NETWORKS
+from vidzoo.models.feature_pooling import network_name
+from vidzoo.models.frame_network import FEATURES
 from vidzoo.weights import (
     PRESETS,
     assign,
@@ -319,3 +323,71 @@ def test_unhappy_paths_of_convert(vidzoo, small, tmp_path):
         assert text in err and err.count("\n") == 1
     assert there.read_bytes() == b"mine"
     assert [path.name for path in tmp_path.iterdir()] == ["there.npz"]
+
+
+# Networks of full-length video
+
+
+@pytest.fixture
+def pooled(monkeypatch):
+    """A feature-pooling network by its builder's options, small; and its file."""
+    small = {"backbone": "tiny", "frame_shape": (32, 32, 3), "fc_size": 6}
+    row = NETWORKS["feature_pooling"]
+    row = dataclasses.replace(row, arguments={"num_frames": 12} | small)
+    monkeypatch.setitem(NETWORKS, "feature_pooling", row)
+
+    def write(path, **options):
+        model = models.FeaturePooling(5, **{"num_frames": 12} | small | options)
+        parts = ("tiny", "v1") if "backbone" not in options else (FEATURES,) * 2
+        network = network_name(
+            options.get("pooling", "conv"), options.get("aggregate", "max")
+        )
+        names = dict(zip(("backbone", "variant"), parts, strict=True))
+        save_weights(path, model, network=network, **names)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"pooling": "slow"}, {"pooling": "late", "aggregate": "average"}],
+)
+def test_weights_of_any_pooling_over_time(options, pooled, vidzoo, tmp_path):
+    file, out = pooled(tmp_path / "weights.npz", **options), tmp_path / "out.npz"
+    code, _, err = vidzoo("convert", file, "--model=feature_pooling", f"--out={out}")
+    assert (code, err) == (0, "")
+    one, other = open_weights(file), open_weights(out)
+    assert other.network == one.network
+    assert (other.backbone, other.variant) == ("tiny", "v1")
+    for name, array in one.arrays.items():
+        np.testing.assert_array_equal(other.arrays[name], array)
+    code, out, _ = vidzoo("verify", file, "--model=feature_pooling")
+    assert code == 0 and one.network in out
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"pooling": "local"}, "local_pooling is for one number of frames, which the"),
+        ({"aggregate": "fc"}, "conv_pooling_fc is for one number of frames"),
+        (
+            {"backbone": None, "frame_shape": (4,)},
+            "conv_pooling reads stored features, whose shape the file does not tell",
+        ),
+    ],
+)
+def test_weights_that_do_not_tell_their_input(
+    options, message, pooled, vidzoo, tmp_path
+):
+    file = pooled(tmp_path / "weights.npz", **options)
+    code, out, err = vidzoo("verify", file, "--model=feature_pooling")
+    assert (code != 0, out) == (True, "") and message in err
+
+
+def test_poolings_weights_are_not_a_single_frames(pooled, vidzoo, tmp_path):
+    file = pooled(tmp_path / "weights.npz", pooling="late")
+    code, _, err = vidzoo("verify", file, "--model=single_frame")
+    assert code != 0
+    assert "holds weights of late_pooling, not of single_frame. Give --model=" in err
+    assert "feature_pooling or feature_pooling_googlenet" in err
