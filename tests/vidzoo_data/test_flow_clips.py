@@ -266,7 +266,10 @@ def test_records_without_flow(tmp_path):
 @pytest.mark.parametrize(
     "modalities, message",
     [
-        ({"depth": 1}, r"of \('rgb', 'flow', 'flow_target'\). Received: 'depth'"),
+        (
+            {"depth": 1},
+            r"of \('rgb', 'flow', 'flow_target', 'features'\). Received: 'depth'",
+        ),
         ({"flow": 6}, "1 to 5 images of flow, as many as Segments.* Received: 6"),
         ({}, "must name one or more"),
     ],

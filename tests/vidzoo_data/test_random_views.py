@@ -62,9 +62,9 @@ def drawn(seed, num_frames):
 
 
 def test_240_examples_are_those_of_a_plain_loop(videos, records):
-    rows = iter(views(records, seed=7))
+    rows = iter(views(records, "one", seed=7))
     shown = set()
-    for video in videos:
+    for video in videos[1:]:
         frames = np.stack([tf.io.decode_jpeg(jpeg).numpy() for jpeg in video.jpegs])
         for number in range(240):
             seed = stream.seed_of(7, "view", video.video_id, number)
@@ -81,7 +81,7 @@ def test_240_examples_are_those_of_a_plain_loop(videos, records):
             assert row["label"] == video.labels[0]
             shown.add((video.video_id, int(numbers[0]), int(y), int(x), bool(flip)))
     assert next(rows, None) is None
-    assert len(shown) > 400
+    assert len(shown) > 200
 
 
 def test_examples_depend_on_the_video_and_their_number_alone(records):

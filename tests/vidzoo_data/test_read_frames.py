@@ -149,7 +149,7 @@ def test_threads_read_the_same(folder):
         (lambda data: bytes(len(data)), "no field of a record at byte 0"),
         (lambda data: b"\xff" * len(data), "a number without an end"),
         (lambda data: data[:1] + b"\xff\x7f" + data[3:], "no field of a record at"),
-        (lambda data: data.replace(b"frame/jpeg", b"frame/xxxx"), "0 images of frame"),
+        (lambda data: data.replace(b"frame/jpeg", b"frame/xxxx"), "0 entries of frame"),
     ],
 )
 def test_damaged_record(damage, message, folder):

@@ -382,7 +382,7 @@ def one_by_one(function, items, *, workers):
 def test_killed_without_notice(plain, tmp_path, monkeypatch):
     """What was computed is not computed again, but for one video of each worker."""
     out = tmp_path / "out"
-    kept = out / ".progress" / "flow"
+    kept = out / ".progress" / "kept"
     log = tmp_path / "log"
     (tmp_path / "sitecustomize.py").write_text(LOGS)
     path = f"{tmp_path}:{REPOSITORY}"
@@ -430,7 +430,7 @@ def test_what_was_kept_is_removed_with_its_shard(plain, tmp_path, monkeypatch):
     counts = []
 
     def count(done, total):
-        counts.append(len(list((tmp_path / "out/.progress/flow").glob("*"))))
+        counts.append(len(list((tmp_path / "out/.progress/kept").glob("*"))))
 
     write.add_flow(Records(plain), tmp_path / "out", DIS, on_progress=count)
     assert max(counts) > 1

@@ -262,7 +262,7 @@ def test_arguments_are_checked_at_once(options, message):
 def test_modalities_are_checked(tmp_path):
     records = write_records(tmp_path, [record("v", coordinate_frames(3))])
     how = {"sampling": Whole(), "crop": CROP, "chunk_length": 2}
-    with pytest.raises(ValueError, match="`modality` must be rgb or flow. Received: x"):
+    with pytest.raises(ValueError, match="`modality` must be rgb, flow or f.*: x"):
         record_chunks(records, records.videos["v"], modality="x", **how)
     with pytest.raises(RecordError, match="these records hold no flow"):
         record_chunks(records, records.videos["v"], modality="flow", **how)

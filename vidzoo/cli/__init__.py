@@ -14,7 +14,7 @@ import sys
 from absl import app
 from absl.flags import argparse_flags
 
-from vidzoo.cli import results, runs, serving, weights
+from vidzoo.cli import data, results, runs, serving, weights
 from vidzoo.cli.codes import FAILED, USAGE
 from vidzoo.errors import UsageError, VidzooError
 from vidzoo.quiet import show_vidzoo_logs_only, without_greetings
@@ -42,7 +42,9 @@ def _parse(argv):
     parser.set_defaults(needs="tensorflow")  # a package to import, without a word
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for add in (
-        *(runs.demo, runs.prepare, runs.flow, runs.train, runs.evaluate),
+        runs.demo,
+        *(data.prepare, data.flow, data.features),
+        *(runs.train, runs.evaluate),
         results.fuse,
         *(serving.export, serving.predict),
         *(weights.models, weights.convert, weights.verify),

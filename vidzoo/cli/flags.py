@@ -78,6 +78,18 @@ def rate(text):
         ) from None
 
 
+def seconds(text):
+    """A flag's type: a duration, or `all`."""
+    if text == "all":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}': give seconds, such as 300, or all"
+        ) from None
+
+
 def count(text):
     """A flag's type: a number of 1 or more."""
     number = int(text) if text.isdecimal() else 0

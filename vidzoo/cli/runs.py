@@ -1,9 +1,9 @@
-"""The verbs from videos to a measured run: demo, prepare, flow, train, evaluate."""
+"""The verbs from records to a measured run, and all of it: train, evaluate, demo."""
 
 from pathlib import Path
 
 from vidzoo.cli import flags
-from vidzoo.cli.codes import DONE, FAILED, SKIPPED
+from vidzoo.cli.codes import DONE, FAILED
 from vidzoo.errors import UsageError
 
 
@@ -24,110 +24,17 @@ def _run_demo(args):
     return DONE if results["passed"] else FAILED
 
 
-def prepare(verbs):
-    """Adds the flags of `vidzoo prepare`."""
-    verb = verbs.add_parser("prepare", help="videos to records")
-    verb.add_argument("source", metavar="SOURCE", help="folder of videos, or a CSV")
-    _add_source(verb)
-    verb.set_defaults(function=_run_prepare)
-
-
-def _add_source(verb):
-    """Adds what `prepare` and `flow` share."""
-    verb.add_argument("out", metavar="OUT", help="folder of records to make")
-    verb.add_argument(
-        "--layout",
-        help="how SOURCE is laid out: folder (the default), csv, ucf101, hmdb51, act "
-        "or fcvid",
-    )
-    verb.add_argument(
-        "--size",
-        type=flags.size,
-        help="short side in pixels, or HEIGHTxWIDTH (256; fcvid 256x256)",
-    )
-    verb.add_argument(
-        "--fps",
-        type=flags.rate,
-        help="frames per second to keep, or all (all; fcvid one every 3 seconds)",
-    )
-    verb.add_argument("--quality", type=int, help="of JPEG, 1..100 (95)")
-    verb.add_argument("--root", help="csv: folder that paths are relative to")
-    verb.add_argument("--classes", help="csv, fcvid: file with one class name per line")
-    verb.add_argument(
-        "--splits_dir",
-        help="ucf101, hmdb51, act, fcvid: folder of the official split files",
-    )
-    verb.add_argument(
-        "--allow_missing",
-        action="store_true",
-        default=None,
-        help="quarantine videos that are listed but not there",
-    )
-    verb.add_argument(
-        "--test_fraction",
-        type=float,
-        help="folder without train/ and test/: share of videos to test on (0.2)",
-    )
-    verb.add_argument("--seed", type=int, help="of that split (0)")
-    verb.add_argument("--workers", type=int, help="processes (one per core)")
-    verb.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-_SOURCE_FLAGS = (
-    *("layout", "size", "fps", "quality", "root", "classes", "splits_dir"),
-    *("allow_missing", "test_fraction", "seed"),
-)
-
-
-def _run_prepare(args):
-    from vidzoo.tasks import prepare, show
-
-    options = flags.given(args, *_SOURCE_FLAGS, "workers")
-    summary = prepare.run(args.source, args.out, **options)
-    show.prepared(summary, args.out, as_json=args.json)
-    return SKIPPED if summary.quarantined else DONE
-
-
-def flow(verbs):
-    """Adds the flags of `vidzoo flow`."""
-    verb = verbs.add_parser("flow", help="videos or records to records with flow")
-    verb.add_argument(
-        "source", metavar="SOURCE", help="folder of records, or of videos, or a CSV"
-    )
-    _add_source(verb)
-    verb.add_argument(
-        "--method",
-        default="tvl1",
-        help="tvl1 (the default), dis, farneback or rlof-epic (docs/flow.md)",
-    )
-    verb.add_argument(
-        "--bound", type=float, help="pixels at which flow is clipped (20)"
-    )
-    verb.add_argument(
-        "--flow_fps",
-        type=float,
-        help="flow to the frame 1/flow_fps s later (to the next one)",
-    )
-    verb.add_argument("--image_format", default="png", help="png (the default) or jpeg")
-    verb.set_defaults(function=_run_flow)
-
-
-def _run_flow(args):
-    from vidzoo.tasks import flow, show
-
-    names = ("method", "bound", "flow_fps", "image_format", "workers")
-    options = flags.given(args, *names, *_SOURCE_FLAGS)
-    summary = flow.run(args.source, args.out, **options)
-    show.prepared(summary, args.out, as_json=args.json)
-    return SKIPPED if summary.quarantined else DONE
-
-
 def train(verbs):
     """Adds the flags of `vidzoo train`."""
     verb = verbs.add_parser("train", help="records to a trained run")
     verb.add_argument("records", metavar="RECORDS", help="folder of records")
     verb.add_argument("--out", required=True, help="run folder to make")
-    verb.add_argument("--model", required=True, help="tsn, tdn or cnn_m_2048")
+    verb.add_argument(
+        "--model",
+        required=True,
+        help="tsn, tdn or cnn_m_2048; of full-length video feature_pooling, "
+        "lstm_classifier, single_frame or slow_fusion",
+    )
     verb.add_argument(
         "--modality",
         default="rgb",
@@ -136,9 +43,9 @@ def train(verbs):
     )
     verb.add_argument(
         "--backbone",
-        default="resnet50",
         help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
-        "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
+        "vgg16, alexnet_caffe, _paper (the default for full-length video) or "
+        "_torchvision; googlenet, bn_inception or tiny",
     )
     verb.add_argument(
         "--weights",
@@ -151,8 +58,9 @@ def train(verbs):
     flags.add_accept_license(verb)
     verb.add_argument(
         "--recipe",
-        help="finetune (default with --weights), scratch (without), motion-shapes, or "
-        "the papers': hmdb51, act, ucf101, fcvid; two-stream for cnn_m_2048",
+        help="finetune (default with --weights), scratch (without), features (on "
+        "stored features), motion-shapes, or the papers': hmdb51, act, ucf101, fcvid, "
+        "sports1m; two-stream for cnn_m_2048",
     )
     verb.add_argument(
         "--split",
@@ -165,9 +73,9 @@ def train(verbs):
     verb.add_argument(
         "--frame_size",
         type=flags.count,
-        default=224,
-        help="pixels of a clip's side (224)",
+        help="pixels of a clip's side (224; for full-length video 220)",
     )
+    _add_full_length(verb)
     verb.add_argument(
         "--difference_layers",
         type=flags.names,
@@ -192,7 +100,8 @@ def train(verbs):
     )
     verb.add_argument("--dropout", type=float, help="in place of the recipe's")
     verb.add_argument(
-        "--loss", help="softmax or, for videos with several labels, sigmoid"
+        "--loss",
+        help="softmax or, for videos with several labels, sigmoid or shared-softmax",
     )
     verb.add_argument(
         "--crop", help="corner, multi-scale or random, in place of the recipe's"
@@ -222,21 +131,79 @@ def train(verbs):
     verb.set_defaults(function=_run_train)
 
 
-def _run_train(args):
-    from vidzoo.tasks import train, two_stream
+def _add_full_length(verb):
+    """Adds what networks of full-length video alone have."""
+    verb.add_argument(
+        "--num_frames",
+        type=flags.list_of(flags.count),
+        help="frames in a clip, in place of the recipe's; 1,30,120 trains networks for "
+        "so many in turn, each expanded from the one before",
+    )
+    verb.add_argument(
+        "--fps", type=flags.rate, help="frames per second to see, or all (the recipe's)"
+    )
+    verb.add_argument(
+        "--first",
+        type=flags.count,
+        help="frames of each video to see at most, shorter ones repeated; 300 at 1 fps "
+        "are the first 5 minutes (the recipe's)",
+    )
+    verb.add_argument(
+        "--pooling",
+        help="feature_pooling: conv (the default), late, slow, local, time_domain_conv",
+    )
+    verb.add_argument(
+        "--aggregate", help="feature_pooling: max (the default), average or fc"
+    )
+    verb.add_argument(
+        "--inference",
+        help="lstm_classifier: weighted (the default), sum, max or last",
+    )
+    verb.add_argument(
+        "--num_layers", type=flags.count, help="lstm_classifier: of LSTM (5)"
+    )
+    verb.add_argument(
+        "--num_cells", type=flags.count, help="lstm_classifier: in each layer (512)"
+    )
+    verb.add_argument(
+        "--fc_size", type=flags.count, help="units of fully connected layers (4096)"
+    )
 
+
+_MODEL_OPTIONS = (
+    *("difference_layers", "difference_merge", "pooling", "aggregate", "inference"),
+    *("num_layers", "num_cells", "fc_size"),
+)
+_CHANGES = (
+    *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss", "crop"),
+    *("flip", "first"),
+)
+
+
+def _run_train(args):
+    from vidzoo.tasks import expansion, train, two_stream
+
+    changes = flags.given(args, *_CHANGES)
+    if args.fps is not None:
+        changes["fps"] = None if args.fps == "all" else args.fps
     function, options = train.run, flags.taken(args, "modality")
+    num_frames = args.num_frames or []
+    if len(num_frames) > 1:
+        function, options["num_frames"] = expansion.train, num_frames
+    elif num_frames:
+        changes["num_frames"] = num_frames[0]
     if args.modality == "two-stream":
+        if len(num_frames) > 1:
+            raise UsageError(
+                "--num_frames: give one number for two streams; expand each stream by "
+                "itself (--modality=rgb, --modality=flow_image)."
+            )
         function, options = two_stream.train, {}
     function(
         args.records,
         args.out,
-        changes=flags.given(
-            args,
-            *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss"),
-            *("crop", "flip"),
-        ),
-        model_options=flags.given(args, "difference_layers", "difference_merge"),
+        changes=changes,
+        model_options=flags.given(args, *_MODEL_OPTIONS),
         **options,
         **flags.taken(
             args,
@@ -256,7 +223,8 @@ def evaluate(verbs):
     verb.add_argument(
         "--protocol",
         default="center",
-        help="center, or CLIPSxCROPS with 1, 2, 5 or 10 crops, such as 25x10",
+        help="center; CLIPSxCROPS with 1, 2, 5 or 10 crops, such as 25x10; for "
+        "full-length video CLIPS-random, such as 240-random, or whole-video",
     )
     verb.add_argument(
         "--split", help="videos to score (the run's own: test2 for train2)"

@@ -10,13 +10,18 @@ def export(verbs):
     verb.add_argument("run", metavar="RUN", help="run folder")
     verb.add_argument("out", metavar="OUT", help="folder to make")
     flags.add_fusion(verb)
+    verb.add_argument(
+        "--backbone_weights",
+        help="of a run on stored features: the weights that made them",
+    )
     verb.set_defaults(function=_run_export)
 
 
 def _run_export(args):
     from vidzoo.tasks import export
 
-    export.run(args.run, args.out, **flags.taken(args, "weights", "normalize"))
+    names = ("weights", "normalize", "backbone_weights")
+    export.run(args.run, args.out, **flags.taken(args, *names))
     return DONE
 
 

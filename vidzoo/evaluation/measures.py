@@ -12,8 +12,8 @@ def measure(scores: Scores) -> dict:
     Returns:
         `metrics.summary` of the prediction; under `<stream>_<metric>` that of each
         stream alone; `clip_hit1` and `clip_hit5` where clips were counted, each video
-        weighing the same; and `class_ap`, the average precision by class, None for a class
-        that no video has.
+        weighing the same; and `class_ap`, the average precision by class, None for a
+        class that no video has.
     """
     measured = metrics.summary(scores.logits, scores.labels)
     for stream, logits in scores.streams.items():

@@ -3,8 +3,15 @@
 from vidzoo.export.saved_model import (
     ACTIVATIONS,
     DESCRIPTION,
+    ServedStream,
     export_saved_model,
     load_saved_model,
 )
 
-__all__ = ["ACTIVATIONS", "DESCRIPTION", "export_saved_model", "load_saved_model"]
+__all__ = [
+    "ACTIVATIONS",
+    "DESCRIPTION",
+    "ServedStream",
+    "export_saved_model",
+    "load_saved_model",
+]

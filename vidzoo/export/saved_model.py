@@ -6,8 +6,11 @@ network; `classify_jpegs` gives `scores` from the encoded images of N videos, st
 `(N, F)`, shorter ones filled up with empty strings at their end: `jpegs`, and of
 networks on flow `flow_x` and `flow_y`, grey 8-bit images as records hold them;
 `class_names` gives the K names. Scores are a softmax over classes, or a sigmoid of each
-where videos have several labels. Beside the graph lies `assets.extra/vidzoo.json`: how
-a clip is taken from a video.
+where videos have several labels. Networks for any number
+of frames also have `stream_start`, which gives the state before a video's first frame,
+`stream_update`, which takes it and `frames` `(1, n, H, W, C)` to the state after these,
+and `stream_answer`, from a state to `logits` and `scores`. Beside the graph lies
+`assets.extra/vidzoo.json`: how a clip is taken from a video.
 """
 
 import json
@@ -22,9 +25,14 @@ import tensorflow as tf
 
 from vidzoo.errors import VidzooError
 from vidzoo.losses import prediction
+from vidzoo.streaming import specifications
 
 DESCRIPTION = "assets.extra/vidzoo.json"
-ACTIVATIONS = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}
+ACTIVATIONS = {
+    "softmax": tf.nn.softmax,
+    "sigmoid": tf.nn.sigmoid,
+    "shared-softmax": tf.nn.softmax,
+}
 
 
 def export_saved_model(
@@ -37,6 +45,7 @@ def export_saved_model(
     clips_from_images: Callable,
     activation: str = "softmax",
     scores_from: Callable | None = None,
+    way=None,
 ) -> None:
     """Writes `model` as a SavedModel folder; whole or not at all.
 
@@ -52,6 +61,7 @@ def export_saved_model(
         activation: from logits to scores, a key of `ACTIVATIONS`.
         scores_from: from the model's outputs to scores, in place of the activation of
             its prediction.
+        way: the model's way through videos of any length (`vidzoo.streaming`).
 
     Raises:
         VidzooError: `out` exists already.
@@ -77,7 +87,10 @@ def export_saved_model(
 
     def outputs(*clips_given):
         given = dict(zip(clips, clips_given, strict=True))
-        given = given if isinstance(model.input, dict) else given["clip"]
+        if not isinstance(model.input, dict):
+            given = given["clip"]
+        elif "mask" in model.input:  # all frames of a clip that is served are real
+            given["mask"] = tf.ones(tf.shape(given["clip"])[:2], tf.bool)
         return model(given, training=False)
 
     def answers(outputs):
@@ -106,6 +119,8 @@ def export_saved_model(
     archive.add_endpoint("logits", logits, input_signature=signature)
     archive.add_endpoint("classify_jpegs", classify_jpegs, input_signature=images)
     archive.add_endpoint("class_names", class_names, input_signature=[])
+    if way is not None:
+        _add_stream(archive, way, answers)
     temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         archive.write_out(str(temporary), verbose=False)
@@ -120,12 +135,64 @@ def export_saved_model(
         raise
 
 
+def _add_stream(archive, way, answers):
+    frames, _, state = specifications(way)
+    names = tuple(state)
+
+    def start():
+        return dict(way.start())
+
+    def update(frames, *state):
+        state = dict(zip(names, state, strict=True))
+        return way.update(state, way.encode(frames, training=False))
+
+    def answer(*state):
+        return answers(way.answer(dict(zip(names, state, strict=True))))
+
+    specs = list(state.values())
+    archive.add_endpoint("stream_start", start, input_signature=[])
+    archive.add_endpoint("stream_update", update, input_signature=[frames, *specs])
+    archive.add_endpoint("stream_answer", answer, input_signature=specs)
+
+
+class ServedStream:
+    """One video after the other through a SavedModel, frames by frames.
+
+    Args:
+        model: what `load_saved_model` opened, of a network with streams.
+
+    Attributes:
+        num_frames: of the video, so far.
+    """
+
+    def __init__(self, model):
+        names = ("stream_start", "stream_update", "stream_answer")
+        self._start, self._update, self._answer = map(model.signatures.get, names)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what was seen: the next frame is the first of a video."""
+        self._state, self.num_frames = self._start(), 0
+
+    def update(self, frames) -> None:
+        """Takes the next frames, uint8 `(n, H, W, C)`."""
+        frames = tf.convert_to_tensor(frames)[None]
+        self._state = self._update(frames=frames, **self._state)
+        self.num_frames += frames.shape[1]
+
+    def answer(self) -> dict:
+        """`logits` and `scores` of the frames so far, `(K,)` each."""
+        answer = self._answer(**self._state)
+        return {name: value[0].numpy() for name, value in answer.items()}
+
+
 def _clip_specs(model):
     """Name -> specification of each of the model's inputs."""
     inputs = model.input if isinstance(model.input, dict) else {"clip": model.input}
     return {
         name: tf.TensorSpec((None, *tensor.shape[1:]), tf.uint8, name=name)
         for name, tensor in inputs.items()
+        if name != "mask"
     }
 
 

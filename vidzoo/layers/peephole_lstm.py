@@ -181,26 +181,23 @@ class PeepholeLSTM(layers.RNN):
             The last output, all outputs, and the states.
         """
         del training
-        x = self.cell.project(sequences)  # (N, T, 4U)
-        if mask is not None:
-            # One tensor: Keras cannot scan over two of a length that it does not know.
-            real = ops.cast(mask, x.dtype)[..., None]
-            x = ops.concatenate([x, real], axis=-1)
-        x = ops.swapaxes(x, 0, 1)
+        steps = self.cell.project(sequences)  # (N, T, 4U)
+        width = steps.shape[-1]
+        if mask is not None:  # beside them: of two tensors Keras must know T
+            steps = ops.concatenate([steps, ops.cast(mask, steps.dtype)[..., None]], -1)
+        steps = ops.swapaxes(steps, 0, 1)  # (T, N, ...)
         if self.go_backwards:
-            x = ops.flip(x, axis=0)
+            steps = ops.flip(steps, axis=0)
 
-        def step(states, x_t):
-            if mask is None:
-                _, new = self.cell.step(x_t, states)
-                return new, new
-            _, new = self.cell.step(x_t[..., :-1], states)
-            real = ops.greater(x_t[..., -1:], 0)
-            pairs = zip(new, states, strict=True)
-            new = [ops.where(real, after, before) for after, before in pairs]
+        def step(states, inputs):
+            _, new = self.cell.step(inputs[..., :width], states)
+            if mask is not None:
+                is_real = inputs[..., width:] > 0
+                pairs = zip(new, states, strict=True)
+                new = [ops.where(is_real, after, before) for after, before in pairs]
             return new, new
 
-        states, (outputs, _) = ops.scan(step, list(initial_state), x)
+        states, (outputs, _) = ops.scan(step, list(initial_state), steps)
         return states[0], ops.swapaxes(outputs, 0, 1), states
 
     def get_config(self):

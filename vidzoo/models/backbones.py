@@ -19,6 +19,7 @@ BACKBONES = {
     "googlenet": googlenet.GOOGLENET,
     "bn_inception": bn_inception.BN_INCEPTION,
     "tiny": tiny.TINY,
+    "tiny_average": tiny.TINY_AVERAGE,
 }
 ALIASES = {"alexnet": "alexnet_paper"}  # the dissertation has one AlexNet, its own
 

@@ -21,12 +21,15 @@ from vidzoo.models import backbones, fully_connected, modalities
 from vidzoo.models.backbone import Backbone
 from vidzoo.models.tsn import merge_time
 from vidzoo.weights import assign, initialize, load, preprocessing
+from vidzoo.weights.joining import FEATURES
 from vidzoo.weights.weights_file import WeightsFile
 
-FEATURES = "features"  # what weights files call the backbone of a network without one
 FRAME_SIZE = 220  # pixels (section 3.3)
+FC_SIZE = 4096  # of each fully connected layer (section 3.3)
 DROPOUT = 0.6  # at each fully connected layer (section 3.3)
 _NUM_OUTPUTS = 1000  # of a backbone's own classifier: ImageNet's classes
+# Networks that classify frames one by one: their CNN starts that of any other.
+_ON_FRAMES = ("single_frame", "tsn")
 _log = logging.getLogger("vidzoo")
 
 
@@ -102,6 +105,11 @@ def read(
         frame_shape = (FRAME_SIZE, FRAME_SIZE, channels[modality])
     frame_shape = modalities.checked_shape(modality, frame_shape, channels)
     weights_file = load.open_weights(weights, parts.name, parts.variant)
+    if weights_file is not None and weights_file.backbone == FEATURES:
+        raise WeightsError(
+            f"{weights_file.path}: holds weights of a network on stored features. Join "
+            "them to their backbone's: vidzoo.weights.initialize.with_backbone."
+        )
     weights_file = initialize.for_modality(weights_file, modality, frame_shape[-1])
     own = preprocessing.of_modality(modality, parts.preprocess)
     settings = load.preprocess_settings(weights_file, own)
@@ -139,6 +147,60 @@ def _features(x, kind):
     if kind == "output":
         x = layers.Dense(_NUM_OUTPUTS, name="image_output")(x)
     return x
+
+
+def FrameEncoder(
+    backbone: str = "alexnet",
+    *,
+    layer: str | None = None,
+    modality: str = "rgb",
+    frame_shape: tuple[int, int, int] | None = None,
+    weights: str | WeightsFile | None = None,
+    name: str = "frame_encoder",
+) -> keras.Model:
+    """Builds what networks of full-length video have of frames, and no more.
+
+    Its output, stored, is what these networks read without a backbone (table 3.2's
+    "(fc)" models).
+
+    Args:
+        backbone: see `read`.
+        layer: None for the backbone's `frame_features`; or one of its hidden layers,
+            `"fc6"` or `"fc7"`, after its ReLU.
+        modality: see `read`.
+        frame_shape: see `read`.
+        weights: see `read`.
+        name: the model's name.
+
+    Returns:
+        A model from clips of any length, `(N, T, H, W, C)`, to `(N, T, D)` or
+        `(N, T, h, w, C)`.
+
+    Raises:
+        ValueError: the backbone has no such layer, or as `read`.
+        WeightsError: the weights are of another network or variant.
+    """
+    frames = read(
+        backbone,
+        modality=modality,
+        num_frames=None,
+        frame_shape=frame_shape,
+        weights=weights,
+    )
+    hidden = frames.backbone.hidden
+    if layer is not None and layer not in hidden:
+        choices = ", ".join(hidden) or "none"
+        raise ValueError(
+            f"`layer` must be a hidden layer of {backbone} ({choices}), or None. "
+            f"Received: {layer!r}."
+        )
+    x = frames.features
+    if layer is not None:
+        wanted = hidden[: hidden.index(layer) + 1]
+        x = hidden_layers(frames.vectors(), wanted, FC_SIZE, 0.0, False)
+    model = keras.Model(frames.clip, frames.split(x), name=name)
+    set_weights(model, frames, name)
+    return model
 
 
 def hidden_layers(
@@ -208,6 +270,8 @@ def set_weights(
         return
     name, variant = (parts.name, parts.variant) if parts else (FEATURES, FEATURES)
     fresh = ()
+    if given.network in _ON_FRAMES and given.network not in (network, *alike):
+        given = initialize.backbone_alone(given)
     if parts and given.network == parts.name:
         given, fresh = _of_every_frame(given, parts, network, model)
     elif given.backbone != name:

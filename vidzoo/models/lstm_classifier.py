@@ -82,7 +82,7 @@ def LSTMClassifier(
         x = frame_network.hidden_layers(x, hidden, fc_size, dropout, owned)
     x = frames.split(x)
     for number in range(1, num_layers + 1):
-        lstm = PeepholeLSTM(num_cells, return_sequences=True, name=f"lstm{number}")
+        lstm = PeepholeLSTM(num_cells, return_sequences=True, name=f"lstm_{number}")
         x = lstm(x, mask=frames.mask)
     logits = frame_network.classifier(x, num_classes)
     outputs = {
@@ -116,7 +116,8 @@ def video_logits(logits, mask=None, inference="weighted", activation="softmax"):
     weights = _log_weights(logits, mask, inference)
 
     def log_of_mean(log_scores):
-        return ops.logsumexp(log_scores + weights, axis=1)
+        # In this order: Keras 3.15 takes a second (1, T, 1) for a bias where T = K.
+        return ops.logsumexp(weights + log_scores, axis=1)
 
     if activation == "softmax":
         return log_of_mean(ops.log_softmax(logits))

@@ -3,6 +3,8 @@
 Small frames on a CPU in minutes; not a network of the literature.
 """
 
+from dataclasses import replace
+
 from keras import layers
 
 from vidzoo.models import resnet
@@ -35,3 +37,5 @@ def _stem(x, prefix=""):
 
 
 TINY = Backbone("tiny", VARIANT, PREPROCESS, stages(), frame_features="map")
+# As GoogLeNet and ResNet have it, in networks of full-length video.
+TINY_AVERAGE = replace(TINY, frame_features="average")

@@ -82,18 +82,21 @@ def run(
     file = Path(out) if out else scores_path(run, split, protocol, seed)
     scores_file.check_out(file, confusion=confusion)
     if views == protocols.WHOLE_VIDEO:
-        scores = whole_video.score(run, data, split, batch_size)
+        scores = whole_video.score(run, data, split)
     else:
         total = len(videos) * views.num_views
+        modality = clip_settings.modality(description["arguments"])
         with Progress("evaluate", total, "views") as progress:
-            batches = _batches(data, split, views, description, seed, batch_size, workers)
+            batches = _batches(
+                data, split, views, description, seed, batch_size, workers
+            )
             scores = classify(
-                _forward(model),
+                _forward(model, modality),
                 clips.checked(batches, data),
                 data.classes,
                 protocol,
                 progress.update,
-                modality=clip_settings.modality(description["arguments"]),
+                modality=modality,
                 count_clip_hits=views.num_crops == 0,
             )
     measured = measure(scores) | {
@@ -222,8 +225,9 @@ def _batches(data, split, views, description, seed, batch_size, workers):
     return clips.view_batches(data, split, **options)
 
 
-def _forward(model):
-    clip = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8)
+def _forward(model, modality):
+    kind = tf.float32 if modality == "features" else tf.uint8
+    clip = tf.TensorSpec((None, *model.input.shape[1:]), kind)
     return tf.function(
         lambda clip: model(clip, training=False),
         input_signature=[clip],  # or the last batch, a smaller one, traces once more
@@ -243,11 +247,11 @@ def check_records(data: Records, description: dict) -> None:
         names = ["features"]
     if clip_settings.modality(description["arguments"]) == "flow":
         names.append("flow")
-    for name in names:
-        if made.get(name) != trained[name]:
+    for name in (*names, "seconds"):
+        if made.get(name) != trained.get(name):
             raise RecordError(
                 f"{data.path}: made with {name} {made.get(name)}, the run was trained "
-                f"with {trained[name]}. Prepare the videos as for training."
+                f"with {trained.get(name)}. Prepare the videos as for training."
             )
     ours, theirs = description["classes"], list(data.classes)
     if ours != theirs:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidzoo import models
+from vidzoo import models, streaming
 from vidzoo.errors import UsageError
 from vidzoo.export import ACTIVATIONS, export_saved_model
 from vidzoo.models.two_stream import fused_scores
-from vidzoo.tasks import clip_settings, run_folder, two_stream
+from vidzoo.tasks import clip_settings, joined, run_folder, two_stream, whole_video
 from vidzoo_data import clips
 
 _IMAGES = {"rgb": ("jpegs",), "flow": ("flow_x", "flow_y")}
@@ -19,6 +19,7 @@ def run(
     *,
     weights: Sequence[float] | None = None,
     normalize: str | None = None,
+    backbone_weights=None,
 ) -> None:
     """Writes the model of a run folder as a SavedModel.
 
@@ -27,13 +28,16 @@ def run(
         out: the folder to make.
         weights: two-stream: of RGB and flow; 1 and 1.5 unless told.
         normalize: two-stream: see `vidzoo.models.TwoStream`; `"l1"` unless told.
+        backbone_weights: of a run on stored features: the weights that made them, with
+            which it is served on frames.
 
     Raises:
-        UsageError: `weights` or `normalize` are not such, or for a run of one stream.
+        UsageError: an option is not such, or not for this kind of run.
+        WeightsError: `backbone_weights` are others than those that made the features.
         CheckpointError: `run` is no finished run.
         VidzooError: `out` exists already.
     """
-    scores_from = None
+    scores_from = way = None
     if run_folder.is_two_stream(run):
         weights = two_stream.STREAM_WEIGHTS if weights is None else weights
         normalize = normalize or two_stream.NORMALIZE
@@ -49,11 +53,12 @@ def run(
                 f"--weights and --normalize are for two-stream runs; {run} has one "
                 "stream. Leave them out."
             )
-        model, description = run_folder.load_trained(run)
+        model, way, description = _load(run, backbone_weights)
         described = {"clip": description}
     description = next(reversed(described.values()))  # flow's knows more
     made_with = description["data"]["made_with"]
     names = ["size", "fps", "jpeg_quality"]
+    names += ["seconds"] if "seconds" in made_with else []
     if _needs_flow(described):
         names.append("flow")
     how = {
@@ -63,6 +68,8 @@ def run(
         "inputs": {name: _clip_of(each) for name, each in described.items()},
         "prepare": {name: made_with[name] for name in names},
     }
+    if way is not None:
+        how["whole_video"] = {"min_frames": way.min_frames}
     export_saved_model(
         model,
         description["classes"],
@@ -76,7 +83,27 @@ def run(
         clips_from_images=_Clips(how),
         activation=description["recipe"]["loss"],
         scores_from=scores_from,
+        way=way,
     )
+
+
+def _load(run, backbone_weights):
+    """The model, its way through videos of any length, and the run's description."""
+    description = run_folder.read_finished(run)
+    weights = Path(run) / run_folder.WEIGHTS
+    if joined.is_on_features(description):
+        description, weights = joined.joined(run, description, backbone_weights)
+    elif backbone_weights is not None:
+        raise UsageError(
+            f"--backbone_weights is for runs on features; {run} sees frames. Leave it "
+            "out."
+        )
+    network, arguments = description["model"], description["arguments"]
+    if not streaming.is_open(network, arguments):
+        model = run_folder.build_model(network, arguments, weights)
+        return model, None, description
+    way = whole_video.way_of(run, description, weights)
+    return way.model, way, description
 
 
 def _joined(run, weights, normalize):
@@ -99,10 +126,9 @@ def _clip_of(description):
     ((kind, length),) = clip_settings.modalities(arguments).items()
     return {
         "modality": kind,
-        "num_segments": arguments["num_segments"],
         "snippet_length": length,
         "frame_size": arguments["frame_shape"][0],
-    }
+    } | clip_settings.settings(description)
 
 
 class _Clips:
@@ -121,7 +147,8 @@ class _Clips:
             make = clips.jpeg_clips if how["modality"] == "rgb" else clips.flow_clips
             made[name] = make(
                 *taken,
-                sampling=clips.Segments(how["num_segments"], how["snippet_length"]),
+                # Of full-length video, images come at the rate that it is seen at.
+                sampling=clip_settings.sampling(how | {"fps": None}),
                 crop=clips.CenterCrop(how["frame_size"]),
                 stored_size=self._stored_size,
             )

@@ -1,5 +1,6 @@
 """`vidzoo predict VIDEO… --model=DIR`: classifies video files with a SavedModel."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from vidzoo.errors import FlowError, VideoError, VidzooError
-from vidzoo.export import load_saved_model
+from vidzoo.export import ServedStream, load_saved_model
+from vidzoo.tasks import clip_settings
+from vidzoo.tasks.whole_video import CHUNK_LENGTH
 from vidzoo_data import clips
 from vidzoo_data.flow import FlowSettings
 from vidzoo_data.records.encode import encode_video
@@ -36,7 +39,8 @@ class Classifier:
     """A SavedModel with the way from a video file to its clip.
 
     The video goes through `prepare`'s own decoding, resizing and JPEG, in memory, and
-    through the sampler and crop of protocol `center`.
+    through the sampler and crop of protocol `center`; or, if the network is for any
+    number of frames, of protocol `whole-video`, in memory that does not grow with it.
 
     Raises:
         VidzooError: the folder holds no exported model.
@@ -63,35 +67,86 @@ class Classifier:
         for name, how in self._how["inputs"].items():
             clip = clips.center_clip(
                 record,
-                sampling=clips.Segments(how["num_segments"], how["snippet_length"]),
+                sampling=clip_settings.sampling(how),
                 crop=clips.CenterCrop(how["frame_size"]),
                 modalities={how["modality"]: how["snippet_length"]},
             )
             found[name] = clip[how["modality"]]
         return found
 
+    def chunks(self, video, sampling) -> Iterator[np.ndarray]:
+        """All frames of a video file: uint8 `(n, H, W, C)`, chunk by chunk.
+
+        Args:
+            video: a file.
+            sampling: which of its frames, a `vidzoo_data.clips.Whole`.
+
+        Raises:
+            VideoError: while iterating: the video cannot be decoded.
+            FlowError: its flow, which the model needs, cannot be computed.
+        """
+        how = self._how["inputs"]["clip"]
+        crop = clips.CenterCrop(how["frame_size"])
+        if how["modality"] == "rgb":
+            return clips.file_chunks(
+                Path(video),
+                **self._stored(),
+                sampling=sampling,
+                crop=crop,
+                chunk_length=CHUNK_LENGTH,
+            )
+        clip = clips.center_clip(
+            self._record(video),
+            sampling=sampling,
+            crop=crop,
+            modalities={how["modality"]: 1},
+        )
+        frames = clip[how["modality"]].numpy()[0]
+        return np.split(frames, range(CHUNK_LENGTH, len(frames), CHUNK_LENGTH))
+
+    def _stored(self):
+        """How `prepare` stores a video."""
+        prepare = self._how["prepare"]
+        size = prepare["size"]
+        return {
+            "size": size if isinstance(size, int) else tuple(size),
+            "fps": prepare["fps"],
+            "quality": prepare["jpeg_quality"],
+            "seconds": prepare.get("seconds"),
+        }
+
     def _record(self, video):
         """The video as `prepare`, or `flow`, would store it."""
-        prepare = self._how["prepare"]
-        size, flow = prepare["size"], prepare.get("flow")
+        flow = self._how["prepare"].get("flow")
         encoded = encode_video(
-            Path(video),
-            size=size if isinstance(size, int) else tuple(size),
-            fps=prepare["fps"],
-            quality=prepare["jpeg_quality"],
-            flow=flow and FlowSettings(**flow),
+            Path(video), **self._stored(), flow=flow and FlowSettings(**flow)
         )
         return video_record(str(video), (0,), encoded)
 
     def predict(self, video) -> Prediction:
         """Classifies one video file; a broken one gives a `Prediction` with `error`."""
         try:
-            found = self.clips(video)
+            if "whole_video" in self._how:
+                answer = self._whole(video)
+            else:
+                answers = self._model.signatures["logits"](**self.clips(video))
+                answer = {name: value[0].numpy() for name, value in answers.items()}
         except (VideoError, FlowError) as error:
             return Prediction(str(video), np.empty(0), np.empty(0), str(error))
-        answer = self._model.signatures["logits"](**found)
-        logits, scores = (answer[name][0].numpy() for name in ("logits", "scores"))
-        return Prediction(str(video), logits, scores)
+        return Prediction(str(video), answer["logits"], answer["scores"])
+
+    def _whole(self, video):
+        """The answer of all frames; a video too short is repeated from its start."""
+        stream = ServedStream(self._model)
+        whole = clip_settings.whole(self._how["inputs"]["clip"])
+        for chunk in self.chunks(video, whole):
+            stream.update(chunk)
+        min_frames = self._how["whole_video"]["min_frames"]
+        if stream.num_frames < min_frames:
+            stream.reset()
+            for chunk in self.chunks(video, clips.Whole(whole.fps, min_frames)):
+                stream.update(chunk)
+        return stream.answer()
 
 
 def run(videos, model, *, top: int = 5) -> list[dict]:

@@ -21,6 +21,7 @@ def run(
     layout: str = "folder",
     size: int | tuple[int, int] | None = None,
     fps: float | str | None = None,
+    seconds: float | str | None = None,
     quality: int = 95,
     flow: FlowSettings | None = None,
     workers: int | None = None,
@@ -35,6 +36,8 @@ def run(
         size: short side in pixels, or `(height, width)`; by default the layout's, such
             as FCVID's, or 256.
         fps: frames per second to keep, or `"all"`; by default the layout's, or all.
+        seconds: of each video to keep, from its start, or `"all"`; by default the
+            layout's, such as Sports-1M's, or all.
         quality: of JPEG.
         flow: how flow is computed beside the frames; None for none.
         workers: processes; one per core if None.
@@ -51,11 +54,11 @@ def run(
     """
     settings = {"quality": quality, "workers": workers}
     try:  # before the source is read, which may take long
-        write.check_arguments(**_frames(size, fps), **settings)
+        write.check_arguments(**_frames(size, fps, seconds), **settings)
     except ValueError as error:
         raise UsageError(str(error)) from error
     data = sources.read(layout, source, **options)
-    settings |= _frames(size, fps, data)
+    settings |= _frames(size, fps, seconds, data)
     for note in data.notes:
         _log.info(note)
     splits = ", ".join(f"{name} {len(ids)}" for name, ids in data.splits.items())
@@ -67,6 +70,7 @@ def run(
             data,
             size=settings["size"],
             fps=settings["fps"],
+            seconds=settings["seconds"],
             flow=flow,
             workers=workers,
         )
@@ -113,8 +117,8 @@ def say_how_long(method: str, num_fields: float, seconds: float, workers) -> Non
     )
 
 
-def _frames(size, fps, data=None):
-    """The size and rate to store frames at: the user's, else the data set's, aloud."""
+def _frames(size, fps, seconds, data=None):
+    """What is stored of frames and videos: as the user says, else the data set."""
     if size is None and data and data.size:
         size = data.size
         shown = size if isinstance(size, int) else "x".join(map(str, size))
@@ -126,7 +130,16 @@ def _frames(size, fps, data=None):
             data.name,
             1 / fps,
         )
+    if seconds is None and data and data.seconds:
+        seconds = data.seconds
+        _log.info(
+            "%s: the first %g seconds of each video are kept (--seconds; "
+            "--seconds=all keeps all)",
+            data.name,
+            seconds,
+        )
     return {
         "size": _SIZE if size is None else size,
         "fps": None if fps == "all" else fps,
+        "seconds": None if seconds == "all" else seconds,
     }

@@ -69,7 +69,9 @@ def is_full_length(network: str) -> bool:
 
 
 def options(network: str) -> frozenset[str]:
-    """The arguments of a network's builder."""
+    """The arguments of a network's builder; none of an unknown one."""
+    if network not in MODELS:
+        return frozenset()
     return frozenset(inspect.signature(MODELS[network]).parameters)
 
 
@@ -137,7 +139,8 @@ def read_description(run: Path) -> dict:
     if missing:
         raise CheckpointError(f"{file}: damaged (no {', '.join(missing)}).")
     # Not said by runs from before there was flow.
-    described["arguments"].setdefault("modality", "rgb")
+    if "modality" in options(described["model"]):
+        described["arguments"].setdefault("modality", "rgb")
     described["recipe"].setdefault("snippet_length", 1)
     return described
 

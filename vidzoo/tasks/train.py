@@ -123,7 +123,10 @@ def run(
         raise UsageError(f"--seed is {seed}; give a number from 0 to 4294967295.")
     _check_names(model, modality, recipe)
     data = open_records(records)
-    shown = "features" if data.features else modality
+    shown = modality
+    if data.features:
+        _check_reads_features(model, data)
+        shown = "features"
     name, chosen = _recipe(model, shown, recipe, changes, weights)
     devices.check_batch_size(chosen.batch_size, strategy)
     splits = split.split(",")
@@ -309,7 +312,7 @@ def _arguments(
         "dropout": recipe.dropout,
     }
     if data.features:
-        arguments |= _of_features(data, model, backbone, frame_size)
+        arguments |= _of_features(data, backbone, frame_size)
     else:
         default = "alexnet" if full_length else "resnet50"
         size = frame_size or _FRAME_SIZES.get(model, FRAME_SIZE if full_length else 224)
@@ -321,20 +324,23 @@ def _arguments(
     return {name: value for name, value in arguments.items() if name in known}
 
 
-def _of_features(data, model, backbone, frame_size):
-    """The arguments of a network on stored features."""
-    if not run_folder.is_full_length(model) or model == "slow_fusion":
+def _check_reads_features(model, data):
+    if not run_folder.is_full_length(model) or not run_folder.has_backbone(model):
         raise RecordError(
             f"{data.path}: holds features, no frames, which {model} needs. Name the "
             "records that they were made of, or another --model."
         )
+
+
+def _of_features(data, backbone, frame_size):
+    """The arguments of a network on stored features."""
     for flag, value in (("backbone", backbone), ("frame_size", frame_size)):
         if value is not None:
             raise UsageError(
                 f"--{flag}: {data.path} holds features, which no backbone has to make. "
                 "Leave it out."
             )
-    return {"backbone": None, "frame_shape": tuple(data.features["shape"])}
+    return {"backbone": None, "frame_shape": data.feature_shape}
 
 
 def _check_frozen(recipe, model, image_weights):

@@ -50,7 +50,7 @@ def train(
         train_task.run(
             records,
             None,
-            modality=stream,
+            modality=_modality(stream, options["model"]),
             split=split,
             image_weights=image_weights,
             **options,
@@ -64,12 +64,18 @@ def train(
             train_task.run(
                 records,
                 folder / stream,
-                modality=stream,
+                modality=_modality(stream, options["model"]),
                 split=each,
                 resume=resume,
                 image_weights=image_weights,
                 **options,
             )
+
+
+def _modality(stream, model):
+    """What a stream's network sees: of full-length video, flow as colour images."""
+    is_image = stream == "flow" and run_folder.is_full_length(model)
+    return "flow_image" if is_image else stream
 
 
 def evaluate(

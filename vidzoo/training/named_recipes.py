@@ -241,19 +241,10 @@ _SPORTS1M = Recipe(
 )
 # Sports-1M's networks on UCF101 (section 3.4.2): its best rate, for all but LSTMs.
 _UCF101_FRAMES = replace(_SPORTS1M, fps=6.0, first=None, loss="softmax")
-# A pretrained backbone on a small data set: chosen on jhmdb10's training videos
-# (docs/models/feature_pooling.md).
+# A pretrained backbone on a small data set, as above; all layers that the backbone has
+# not are fresh (docs/models/feature_pooling.md).
 _FINETUNE_FRAMES = Recipe(
-    phases=(
-        Phase(
-            epochs=12,
-            learning_rate=3e-4,
-            schedule="cosine",
-            weight_decay=5e-4,
-            clip_norm=40.0,
-            multipliers={"head": 10.0},
-        ),
-    ),
+    phases=_FINETUNE_TSN.phases,
     batch_size=16,
     num_frames=8,
     dropout=0.6,
@@ -284,8 +275,8 @@ def _full_length(recipe):
         for phase in recipe.phases
     )
     changes = {
-        "feature_pooling": {},
-        "lstm_classifier": {"phases": phases},
+        "feature_pooling": {"phases": _faster(recipe.phases, "fc6", "fc7")},
+        "lstm_classifier": {"phases": _faster(phases, "lstm")},
         "single_frame": {"num_frames": 1},
         # Consecutive frames, as its source has them.
         "slow_fusion": {"num_frames": 10, "fps": None, "first": None, "dropout": 0.5},
@@ -294,6 +285,20 @@ def _full_length(recipe):
         network: _of_frames(replace(recipe, **changes[network]), network)
         for network in _FRAME_NETWORKS
     }
+
+
+def _faster(phases, *parts):
+    """Phases in which these parts learn as fast as the classifier."""
+    return tuple(
+        replace(
+            phase,
+            multipliers={
+                **phase.multipliers,
+                **dict.fromkeys(parts, phase.multipliers.get("head", 1.0)),
+            },
+        )
+        for phase in phases
+    )
 
 
 def _of_frames(recipe, network):

@@ -22,7 +22,8 @@ import numpy as np
 from vidzoo.errors import WeightsError
 from vidzoo.models import backbones
 from vidzoo.weights import preprocessing
-from vidzoo.weights.expansion import expanded as expanded  # one of them
+from vidzoo.weights.expansion import expanded as expanded  # these two are
+from vidzoo.weights.joining import with_backbone as with_backbone  # of them
 from vidzoo.weights.weights_file import WeightsFile
 
 _HEAD = "head"
@@ -311,6 +312,28 @@ def tdn_from_subnetworks(image: WeightsFile, difference: WeightsFile) -> Weights
         left_out=_prefixed("image_", image.left_out)
         | _prefixed("difference_", difference.left_out),
     )
+
+
+def backbone_alone(weights_file: WeightsFile) -> WeightsFile:
+    """The backbone of a network that classifies frames one by one, without the rest.
+
+    So a network trained on single frames of videos starts another on these videos
+    (section 3.3.3), whatever that has behind its backbone. Builders of networks of
+    full-length video call this, and say it aloud.
+
+    Args:
+        weights_file: of a TSN, or of a `SingleFrame` on frames.
+
+    Raises:
+        WeightsError: the weights are of another network.
+    """
+    if weights_file.network not in ("tsn", "single_frame"):
+        raise WeightsError(
+            f"{weights_file.path}: holds weights of {weights_file.network}; those of "
+            "tsn or single_frame were wanted."
+        )
+    alone = _image_subnetwork(weights_file)
+    return _without_heads(alone)
 
 
 def inflate(weights_file: WeightsFile) -> WeightsFile:

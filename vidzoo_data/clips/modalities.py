@@ -6,6 +6,8 @@
   photos, and a zoomed motion looks larger to them, as a nearer one does.
 - `flow_target`: float32, (u, v) in pixels of the clip's own frames, what a network
   predicts. Where a window is enlarged, so are the vectors.
+- `features`: float32 `(*F)`, a network's answer to each frame, out of records that hold
+  these in place of images. Nothing is cropped or mirrored: what was, is in them.
 
 Mirrored left to right, x changes its sign: byte b becomes 255 - b.
 """
@@ -17,7 +19,9 @@ import tensorflow as tf
 from vidzoo_data.clips import decode
 
 RGB, FLOW, FLOW_TARGET = "rgb", "flow", "flow_target"
+FEATURES = "features"
 CHANNELS = {RGB: 3, FLOW: 2, FLOW_TARGET: 2}
+MODALITIES = (*CHANNELS, FEATURES)
 
 
 def checked_modalities(
@@ -26,14 +30,20 @@ def checked_modalities(
     """Modality -> its images in a snippet; of RGB alone, all of the sampler's, if None.
 
     Raises:
-        ValueError: a modality is unknown, or has not from 1 to `snippet_length` images.
+        ValueError: a modality is unknown, or has not from 1 to `snippet_length` images,
+            or features have more than one.
     """
     if modalities is None:
         return {RGB: sampling.snippet_length}
     for name, length in modalities.items():
-        if name not in CHANNELS:
+        if name not in MODALITIES:
             raise ValueError(
-                f"`modalities` must be of {tuple(CHANNELS)}. Received: {name!r}."
+                f"`modalities` must be of {MODALITIES}. Received: {name!r}."
+            )
+        if name == FEATURES and length != 1:
+            raise ValueError(
+                f"`modalities` must have 1 for features, which are not stacked. "
+                f"Received: {length}."
             )
         if not 1 <= length <= sampling.snippet_length:
             raise ValueError(
@@ -41,13 +51,25 @@ def checked_modalities(
                 f"{name}, as many as {sampling} samples. Received: {length}."
             )
     if not modalities:
-        raise ValueError(f"`modalities` must name one or more of {tuple(CHANNELS)}.")
+        raise ValueError(f"`modalities` must name one or more of {MODALITIES}.")
     return dict(modalities)
 
 
 def needs_flow(modalities: Mapping[str, int]) -> bool:
     """Whether records must hold flow for them."""
     return bool({FLOW, FLOW_TARGET} & modalities.keys())
+
+
+def check_crop(crop, modalities: Mapping[str, int]) -> None:
+    """Checks that there is a crop where there are images.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if crop is None and modalities.keys() != {FEATURES}:
+        raise ValueError(
+            f"`crop` must be given for {', '.join(modalities)}. Received: None."
+        )
 
 
 def decoded(name: str, encoded, window, bound: float | None):

@@ -2,9 +2,10 @@
 
 A batch is a dictionary: `rgb` uint8 `(N, T, H, W, 3k)`, `flow` uint8 `(N, T, H, W, 2k)`
 ordered x1 y1 x2 y2 ..., `flow_target` float32 of that shape, those of them that were
-asked for; `label` int32 `(N,)` or multi-hot float32 `(N, K)`, `video_id` string `(N,)`,
-and where clips differ in length `mask` bool `(N, T)`. RGB and flow of a clip share
-frames, window and mirroring: the flow of image t starts at RGB image t.
+asked for, or `features` float32 `(N, T, *F)`; `label` int32 `(N,)` or multi-hot float32
+`(N, K)`, `video_id` string `(N,)`, and where clips differ in length `mask` bool
+`(N, T)`. RGB and flow of a clip share frames, window and mirroring: the flow of image t
+starts at RGB image t.
 
 What a clip shows depends on the seed and on its place in the run (in training) or on
 its video (in test), never on the number of workers.
@@ -20,7 +21,13 @@ import tensorflow as tf
 from vidzoo.errors import RecordError
 from vidzoo_data.clips import pixels, stream
 from vidzoo_data.clips.augment import ColorJitter
-from vidzoo_data.clips.modalities import RGB, checked_modalities, needs_flow
+from vidzoo_data.clips.modalities import (
+    FEATURES,
+    RGB,
+    check_crop,
+    checked_modalities,
+    needs_flow,
+)
 from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records
 
@@ -53,12 +60,14 @@ def training_batches(
         records: an opened records folder.
         split: a name in `records.splits`.
         sampling: which frames make a clip: `Segments`, `Window` or `Whole`.
-        crop: `RandomCrop`, `CornerCrop`, `MultiScaleCrop` or `CenterCrop`.
+        crop: `RandomCrop`, `CornerCrop`, `MultiScaleCrop` or `CenterCrop`; features are
+            not cropped, so with these it says nothing and may be None.
         batch_size: N.
         num_steps: the run's length in batches.
         color: how colours are changed; not at all by default, and never those of flow.
         modalities: `"rgb"`, `"flow"` or `"flow_target"` -> its images in a snippet, the
-            first ones of the sampler's k; all of them of RGB by default.
+            first ones of the sampler's k; all of them of RGB by default. Or, of records
+            that hold features, `{"features": 1}`.
         multi_label: whether `label` is multi-hot, for videos of several labels or none.
         first_step: batches already trained on.
         seed: of the permutations, the frames, the crops and the colours.
@@ -68,11 +77,13 @@ def training_batches(
         UsageError: no such split.
         RecordError: a video has several labels, and `multi_label` is false; or it does
             not state its rate, and `sampling` needs it; or the records hold no flow,
-            and `modalities` ask for it.
-        ValueError: `modalities` are unknown, or longer than the sampler's snippets.
+            features or frames, and `modalities` ask for them.
+        ValueError: `modalities` are unknown, or longer than the sampler's snippets; or
+            there is no `crop` for images.
     """
     videos = records.split(split)
     modalities = checked_modalities(modalities, sampling)
+    check_crop(crop, modalities)
     stream.check_videos(records, videos, sampling, modalities, multi_label)
 
     @functools.lru_cache(maxsize=4)
@@ -114,6 +125,7 @@ def center_batches(
     """
     videos = records.split(split)
     modalities = checked_modalities(modalities, sampling)
+    check_crop(crop, modalities)
     stream.check_videos(records, videos, sampling, modalities, multi_label)
     clips = stream.clip_stream(
         records,
@@ -146,6 +158,8 @@ def center_clip(
         ValueError: as `training_batches`; or flow is asked for and not there.
     """
     modalities = checked_modalities(modalities, sampling)
+    if FEATURES in modalities:
+        raise ValueError("`modalities` must be of images here. Received: features.")
     if sampling.needs_rate and not record.fps > 0:
         raise RecordError(
             f"{record.source}: it does not state its frames per second, which "

@@ -5,7 +5,14 @@ import functools
 import tensorflow as tf
 
 from vidzoo_data.clips.decode import stack_snippets
-from vidzoo_data.clips.modalities import CHANNELS, RGB, decoded, fitted, mirrored
+from vidzoo_data.clips.modalities import (
+    CHANNELS,
+    FEATURES,
+    RGB,
+    decoded,
+    fitted,
+    mirrored,
+)
 
 
 def maker(records, sampling, modalities, crop, color):
@@ -33,7 +40,12 @@ def clip(
     color,
     bound,
 ):
-    """Encoded images of one video to its clip: modality -> `(T, H, W, C*k)`."""
+    """Encoded images of one video to its clip: modality -> `(T, H, W, C*k)`.
+
+    Features `(T, *F)` stay as they are.
+    """
+    if FEATURES in modalities:
+        return images
     window, flip = crop.window(height, width, crop_seed)
     shown_by = {}
     for name, length in modalities.items():

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vidzoo.errors import RecordError
-from vidzoo_data.clips.modalities import CHANNELS, RGB, needs_flow
+from vidzoo_data.clips.modalities import FEATURES, MODALITIES, RGB, needs_flow
 from vidzoo_data.records.read import Records, VideoEntry
 
 _BLOCK = 16  # places looked up by one call into Python
@@ -24,9 +24,11 @@ def check_videos(
 
     Raises:
         RecordError: a video does not have one label, though `multi_label` is false, or
-            does not state its rate, though `sampling` needs it; or flow is asked for
-            and the records have none.
+            does not state its rate, though `sampling` needs it; or flow, features or
+            frames are asked for and the records have none.
     """
+    for name in modalities:
+        records.check_kind(features=name == FEATURES)
     if needs_flow(modalities) and records.flow is None:
         raise RecordError(
             f"{records.path}: these records hold no flow. Add it with "
@@ -69,7 +71,7 @@ def clip_stream(
         numbers: `numbers(num_frames, seed, fps)` gives frame numbers `(T, k)`; with
             flow among the modalities, of the frames that have it.
         pixels: `pixels(images, height, width, crop_seed, color_seed)` gives the clip,
-            by modality, of its encoded images of that size.
+            by modality, of its encoded images of that size, or its features.
         modalities: name -> its images in a snippet, the first ones of k.
         multi_label: as `training_batches` has it.
         workers: clips decoded at once; as many as there are cores by default.
@@ -113,9 +115,18 @@ def clip_stream(
                 return np.array(records.read_frames(video, wanted), object)
             return np.array(records.read_flow(video, wanted), object)
 
-        images = tf.numpy_function(read, [index, wanted], tf.string, stateful=False)
         count = wanted.shape[0]
+        if name == FEATURES:
+            return features(index, wanted)
+        images = tf.numpy_function(read, [index, wanted], tf.string, stateful=False)
         return tf.ensure_shape(images, [count] if name == RGB else [2, count])
+
+    def features(index, wanted):
+        def read(index, wanted):
+            return records.read_features(videos[int(index)], wanted)
+
+        values = tf.numpy_function(read, [index, wanted], tf.float32, stateful=False)
+        return tf.ensure_shape(values, [wanted.shape[0], *records.feature_shape])
 
     def element(index, seed, size, fps, label, video_id):
         frame_seed, crop_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
@@ -161,5 +172,5 @@ def _label(video, num_classes):
 
 
 def _with_mask(clip):
-    name = next(name for name in CHANNELS if name in clip)
+    name = next(name for name in MODALITIES if name in clip)
     return clip | {"mask": tf.ones(tf.shape(clip[name])[:1], tf.bool)}

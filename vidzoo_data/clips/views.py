@@ -9,6 +9,7 @@ from vidzoo_data.clips import pixels, stream
 from vidzoo_data.clips.augment import CenterCrop
 from vidzoo_data.clips.decode import stack_snippets
 from vidzoo_data.clips.modalities import (
+    FEATURES,
     checked_modalities,
     decoded,
     fitted,
@@ -57,7 +58,7 @@ def view_batches(
         num_crops: 1, the centre; 2, and its mirror; 5, four corners and the centre;
             10, and their mirrors.
         crop: in place of `size` and `num_crops`: draws one window for each clip, as in
-            `training_batches`.
+            `training_batches`. Features want none of the three.
         modalities: as `training_batches` has it.
         multi_label: as `training_batches` has it.
         seed: of the frames, windows and mirroring.
@@ -73,18 +74,18 @@ def view_batches(
         UsageError: no such split.
         RecordError: as `training_batches`.
     """
-    _check_crops(size, num_crops, crop)
     if num_clips < 1:
         raise ValueError(f"`num_clips` must be >= 1. Received: {num_clips}.")
     videos = records.split(split)
     modalities = checked_modalities(modalities, sampling)
+    _check_crops(size, num_crops, crop, modalities)
     stream.check_videos(records, videos, sampling, modalities, multi_label)
 
     def plan(place):
         index, number = divmod(place, num_clips)
         return index, stream.seed_of(seed, "view", videos[index].video_id, number)
 
-    if crop is not None:
+    if num_crops is None:
         shown = pixels.maker(records, sampling, modalities, crop, None)
     else:
         shown = functools.partial(
@@ -106,12 +107,19 @@ def view_batches(
         multi_label=multi_label,
         workers=workers,
     )
-    if crop is None:
+    if num_crops is not None:
         clips = clips.map(functools.partial(_labelled, num_crops)).unbatch()
     return stream.batch(clips, batch_size, sampling)
 
 
-def _check_crops(size, num_crops, crop):
+def _check_crops(size, num_crops, crop, modalities):
+    if FEATURES in modalities:
+        if num_crops is not None:
+            raise ValueError(
+                "Features have no crops: leave out `size` and `num_crops`. Received: "
+                f"size={size}, num_crops={num_crops}."
+            )
+        return
     given = (size, num_crops, crop)
     if [value is None for value in given] not in (
         [True, True, False],

@@ -17,7 +17,14 @@ from vidzoo.errors import VideoError
 from vidzoo_data import video
 from vidzoo_data.clips import stream
 from vidzoo_data.clips.augment import CenterCrop
-from vidzoo_data.clips.modalities import FLOW, RGB, decoded, fitted
+from vidzoo_data.clips.modalities import (
+    FEATURES,
+    FLOW,
+    RGB,
+    check_crop,
+    decoded,
+    fitted,
+)
 from vidzoo_data.clips.pipeline import as_record_error
 from vidzoo_data.clips.sample import Whole
 from vidzoo_data.records import encode
@@ -30,7 +37,7 @@ def record_chunks(
     entry: VideoEntry,
     *,
     sampling: Whole,
-    crop: CenterCrop,
+    crop: CenterCrop | None,
     chunk_length: int,
     modality: str = RGB,
 ) -> Iterator[np.ndarray]:
@@ -40,25 +47,35 @@ def record_chunks(
         records: an opened records folder.
         entry: the video.
         sampling: which of its frames.
-        crop: which window of them.
+        crop: which window of them; None for features.
         chunk_length: n.
-        modality: `"rgb"` or `"flow"`.
+        modality: `"rgb"`, `"flow"` or `"features"`.
 
     Returns:
-        uint8 `(n, size, size, C)`, one by one; the last may be shorter.
+        uint8 `(n, size, size, C)`, of features float32 `(n, *F)`, one by one; the last
+        may be shorter.
 
     Raises:
-        ValueError: `chunk_length` is below 1, or `modality` is unknown.
-        RecordError: the records hold no flow, though it is asked for; or the video does
-            not state its rate, and `sampling` needs it; or, while iterating, its record
-            is damaged.
+        ValueError: `chunk_length` is below 1, or `modality` is unknown, or there is no
+            `crop` for images.
+        RecordError: the records do not hold what is asked for; or the video does not
+            state its rate, and `sampling` needs it; or, while iterating, its record is
+            damaged.
     """
     _check_length(chunk_length)
-    if modality not in (RGB, FLOW):
-        raise ValueError(f"`modality` must be rgb or flow. Received: {modality}.")
+    if modality not in (RGB, FLOW, FEATURES):
+        raise ValueError(
+            f"`modality` must be rgb, flow or features. Received: {modality}."
+        )
+    check_crop(crop, {modality: 1})
     stream.check_videos(records, (entry,), sampling, {modality: 1}, True)
     count = entry.num_flow if modality == FLOW else entry.num_frames
     numbers = sampling.centered(count, entry.fps).numpy()[:, 0].tolist()
+    if modality == FEATURES:
+        return (
+            records.read_features(entry, wanted)
+            for wanted in _chunks(numbers, chunk_length)
+        )
     read = records.read_flow if modality == FLOW else records.read_frames
     bound = records.flow and records.flow["bound"]
     window, _ = crop.window(entry.height, entry.width, None)

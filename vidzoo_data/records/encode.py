@@ -44,6 +44,8 @@ class EncodedVideo:
             known.
         num_declared: frames that its header promised; 0 if it does not say.
         flow: its fields, where they were asked for.
+        features: float32 `(T, *F)`, in place of `jpegs`, where these were computed.
+        kept_at: where a run that was stopped finds the features again, or None.
     """
 
     jpegs: tuple[bytes, ...]
@@ -53,6 +55,8 @@ class EncodedVideo:
     num_decoded: int
     num_declared: int
     flow: StoredFlow | None = None
+    features: np.ndarray | None = None
+    kept_at: Path | None = None
 
 
 def encode_video(

@@ -63,7 +63,7 @@ class ShardWriter:
             "shard": self.name,
             "offset": self.num_bytes + _PAYLOAD_START,
             "bytes": len(payload),
-            "num_frames": len(record.jpegs),
+            "num_frames": record.num_frames,
             "height": record.height,
             "width": record.width,
             "fps": record.fps,

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,9 @@ class Records:
         made_with: the settings that `prepare` used, e.g. `size` and `fps`.
         flow: the settings by which the flow beside the frames was computed, as
             `vidzoo_data.flow.FlowSettings.as_dict` has them; None if there is none.
+        features: what the features are that the records hold in place of frames, as
+            they who wrote them described it; None if there are frames.
+        feature_shape: F, of one frame's features; None if there are frames.
         num_short: videos with fewer frames than their header says.
         plan: fingerprint of all that decided the bytes of the folder: settings,
             classes, splits, and the videos' names, labels and sizes.
@@ -85,6 +89,10 @@ class Records:
             self.splits: Mapping[str, Sequence[str]] = dict(described["splits"])
             self.made_with: Mapping = dict(described["made_with"])
             self.flow: Mapping | None = self.made_with.get("flow")
+            self.features: Mapping | None = self.made_with.get("features")
+            self.feature_shape: tuple[int, ...] | None = None
+            if self.features is not None:
+                self.feature_shape = tuple(map(int, self.made_with["feature_shape"]))
             self.plan: str = described["plan"]
             self.num_short: int = int(described["num_short"])
             shards = {shard["file"]: shard["bytes"] for shard in described["shards"]}
@@ -154,6 +162,23 @@ class Records:
         """
         verify_shards(self.path, self._sha256, on_progress)
 
+    def check_kind(self, *, features: bool) -> None:
+        """Checks that the records hold features, or frames.
+
+        Raises:
+            RecordError: they hold the other.
+        """
+        if features and self.features is None:
+            raise RecordError(
+                f"{self.path}: these records hold frames, and features are asked for. "
+                "Compute them with `vidzoo features`, and use its folder."
+            )
+        if self.features is not None and not features:
+            raise RecordError(
+                f"{self.path}: these records hold features, and frames or flow are "
+                "asked for. Use the records that they were computed of."
+            )
+
     def read_frames(self, entry: VideoEntry, numbers: Sequence[int]) -> list[bytes]:
         """The JPEGs of some frames of one video, without reading the others.
 
@@ -165,10 +190,28 @@ class Records:
             numbers: of the frames, from 0 to `entry.num_frames` - 1, in any order.
 
         Raises:
-            RecordError: the shard cannot be read, or the record is damaged.
+            RecordError: the shard cannot be read, or the record is damaged, or one of
+                features.
         """
+        self.check_kind(features=False)
         with self._reader(entry) as read:
             return self._images(entry, read, schema.FRAME_JPEG, numbers)
+
+    def read_features(self, entry: VideoEntry, numbers: Sequence[int]) -> np.ndarray:
+        """The features of some frames of one video; as `read_frames`.
+
+        Returns:
+            float32 `(n, *F)`.
+
+        Raises:
+            RecordError: the shard cannot be read, or the record is damaged, or one of
+                frames.
+        """
+        self.check_kind(features=True)
+        with self._reader(entry) as read:
+            values = self._images(entry, read, schema.FRAME_FEATURE, numbers)
+        features = np.frombuffer(b"".join(values), "<f4").astype(np.float32)
+        return features.reshape(len(values), *self.feature_shape)
 
     def read_flow(
         self, entry: VideoEntry, numbers: Sequence[int]
@@ -181,8 +224,10 @@ class Records:
                 - 1, in any order.
 
         Raises:
-            RecordError: the shard cannot be read, or the record is damaged.
+            RecordError: the shard cannot be read, or the record is damaged, or one of
+                features.
         """
+        self.check_kind(features=False)
         with self._reader(entry) as read:
             names = (schema.FLOW_X, schema.FLOW_Y)
             x, y = (self._images(entry, read, name, numbers) for name in names)
@@ -226,13 +271,10 @@ class Records:
             spans = schema.image_spans(read, entry.num_bytes, name)
             if len(spans) != entry.num_frames:
                 raise ValueError(
-                    f"{len(spans)} images of {name} where videos.csv says "
+                    f"{len(spans)} entries of {name} where videos.csv says "
                     f"{entry.num_frames} frames"
                 )
-            if name != schema.FRAME_JPEG and not spans[: entry.num_flow, 1].all():
-                raise ValueError(
-                    f"empty flow where videos.csv says {entry.num_flow} fields"
-                )
+            self._check_sizes(entry, name, spans[:, 1])
         except ValueError as error:
             raise RecordError(
                 f"{self.path / entry.shard}: the record of {entry.video_id} is "
@@ -242,6 +284,18 @@ class Records:
             self._spans[entry.video_id, name] = spans
             self._num_spans += len(spans)
         return spans
+
+    def _check_sizes(self, entry, name, sizes):
+        if name in (schema.FLOW_X, schema.FLOW_Y) and not sizes[: entry.num_flow].all():
+            raise ValueError(
+                f"empty flow where videos.csv says {entry.num_flow} fields"
+            )
+        if name == schema.FRAME_FEATURE:
+            expected = 4 * math.prod(self.feature_shape)
+            if (sizes != expected).any():
+                raise ValueError(
+                    f"features that are not of {expected} bytes, as dataset.json says"
+                )
 
     def _read_description(self):
         file = self.path / "dataset.json"

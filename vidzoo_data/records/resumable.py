@@ -26,7 +26,7 @@ from vidzoo_data.records.encode import EncodedVideo
 from vidzoo_data.sources.source import Source, Video
 
 _PROGRESS = ".progress"
-_KEPT_FLOW = "flow"  # in there: of videos whose shard is not finished
+_KEPT = "kept"  # in there: flow or features of videos whose shard is not finished
 # On file systems without locks, such as some shared ones: there records can be prepared
 # too, and it is the user who sees to it that one process at a time does so.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
@@ -87,7 +87,7 @@ def write_folder(
                 return finished
             _start(out, plan, made_with)
             shards = _plan_shards(source.videos, made_with["videos_per_shard"])
-            encode_all = partial(encoded, keep_in=out / _PROGRESS / _KEPT_FLOW)
+            encode_all = partial(encoded, keep_in=out / _PROGRESS / _KEPT)
             results = _write_shards(
                 out, shards, source.classes, plan, encode_all, on_progress
             )
@@ -127,6 +127,8 @@ def _fingerprint(source, made_with):
 
 
 def _size_of(path):
+    if path is None:
+        return 0  # of no file
     try:
         return path.stat().st_size
     except OSError:
@@ -264,7 +266,7 @@ def _start(out, plan, made_with):
     begun = _read_json(progress / "plan.json")
     if begun.get("plan", plan) != plan:
         raise _other_plan(out, begun.get("made_with"), made_with)
-    for parent in (out, progress, progress / _KEPT_FLOW):
+    for parent in (out, progress, progress / _KEPT):
         for leftover in parent.glob(atomic.TEMPORARY_FILES):
             leftover.unlink()
     begun = {"plan": plan, "made_with": made_with}
@@ -322,8 +324,7 @@ def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
                     labels = [classes.index(label) for label in video.labels]
                     writer.write(video_record(video.video_id, labels, result))
                     num_short += result.num_decoded < result.num_declared
-                    if result.flow is not None:
-                        kept.append(result.flow.kept_at)
+                    kept += [result.kept_at, result.flow and result.flow.kept_at]
                 progress.add()
         described = folder.describe_shard(temporary, writer)
     result = {
@@ -333,7 +334,7 @@ def _write_shard(shard, videos, encoded: Iterator, classes, plan, progress):
         "num_short": num_short,
     }
     atomic.write_text(_result_file(shard), json.dumps(result))
-    for file in kept:
+    for file in filter(None, kept):
         file.unlink(missing_ok=True)  # two videos of the same frames share one
     return result
 
@@ -346,9 +347,9 @@ def video_record(
     Args:
         video_id: also its `source`.
         labels: class numbers.
-        encoded: its frames, and flow if there is any.
+        encoded: its frames, and flow if there is any; or its features.
     """
-    flow = encoded.flow
+    flow, features = encoded.flow, encoded.features
     return schema.VideoRecord(
         video_id=video_id,
         labels=labels,
@@ -360,6 +361,12 @@ def video_record(
         flow=flow
         and schema.Flow(
             flow.x, flow.y, flow.settings.bound, flow.settings.method, flow.fps
+        ),
+        features=None
+        if features is None
+        else schema.Features(
+            features.shape[1:],
+            [values.astype("<f4").tobytes() for values in features],
         ),
     )
 

@@ -9,6 +9,10 @@ Where flow was computed, the context also has `flow/bound` (pixels), `flow/metho
 lists, `flow/x` and `flow/y`: grey 8-bit PNGs or JPEGs. Entry t is the flow that starts
 at frame t; the entries of the last frames, whose flow would end past the video, are
 empty.
+
+Records of features, computed of each frame by a network, have no images. They have the
+feature list `frame/feature` instead, per frame the bytes of little-endian float32 of
+the shape that the context tells, `feature/shape`; height and width are 0.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +36,8 @@ FLOW_METHOD = "flow/method"
 FLOW_FPS = "flow/fps"
 FLOW_X = "flow/x"
 FLOW_Y = "flow/y"
+FEATURE_SHAPE = "feature/shape"
+FRAME_FEATURE = "frame/feature"
 
 _CONTEXT = {
     VIDEO_ID: tf.io.FixedLenFeature([], tf.string),
@@ -52,6 +58,8 @@ _FIELDS = {
     FLOW_X: tf.io.FixedLenSequenceFeature([], tf.string),
     FLOW_Y: tf.io.FixedLenSequenceFeature([], tf.string),
 }
+_FEATURE_CONTEXT = {FEATURE_SHAPE: tf.io.VarLenFeature(tf.int64)}
+_FEATURES = {FRAME_FEATURE: tf.io.FixedLenSequenceFeature([], tf.string)}
 
 # Field numbers of tensorflow/core/example/{example,feature}.proto.
 _EXAMPLE_LISTS = 2  # SequenceExample.feature_lists
@@ -85,6 +93,19 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Features:
+    """The features of one video.
+
+    Attributes:
+        shape: F, of one frame's features.
+        values: of each frame, as bytes of little-endian float32.
+    """
+
+    shape: Sequence[int]
+    values: Sequence[bytes]
+
+
+@dataclass(frozen=True)
 class VideoRecord:
     """What one record holds.
 
@@ -95,8 +116,9 @@ class VideoRecord:
         height: pixels.
         width: pixels.
         source: the video's path relative to its data set's root.
-        jpegs: one RGB JPEG per frame.
+        jpegs: one RGB JPEG per frame; none where there are features.
         flow: of its first frames, where it was computed.
+        features: in place of images.
     """
 
     video_id: str
@@ -107,6 +129,12 @@ class VideoRecord:
     source: str
     jpegs: Sequence[bytes]
     flow: Flow | None = None
+    features: Features | None = None
+
+    @property
+    def num_frames(self) -> int:
+        """T."""
+        return len(self.jpegs if self.features is None else self.features.values)
 
 
 def encode(record: VideoRecord) -> bytes:
@@ -115,12 +143,16 @@ def encode(record: VideoRecord) -> bytes:
         VIDEO_ID: _bytes([record.video_id.encode()]),
         VIDEO_LABEL: _ints(record.labels),
         VIDEO_FPS: _float(record.fps),
-        VIDEO_NUM_FRAMES: _ints([len(record.jpegs)]),
+        VIDEO_NUM_FRAMES: _ints([record.num_frames]),
         VIDEO_HEIGHT: _ints([record.height]),
         VIDEO_WIDTH: _ints([record.width]),
         VIDEO_SOURCE: _bytes([record.source.encode()]),
     }
-    lists = {FRAME_JPEG: _list(record.jpegs)}
+    if record.features is None:
+        lists = {FRAME_JPEG: _list(record.jpegs)}
+    else:
+        context[FEATURE_SHAPE] = _ints(record.features.shape)
+        lists = {FRAME_FEATURE: _list(record.features.values)}
     if record.flow is not None:
         context |= {
             FLOW_BOUND: _float(record.flow.bound),
@@ -137,19 +169,24 @@ def encode(record: VideoRecord) -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-def parse(serialized, *, has_flow: bool = False):
+def parse(serialized, *, has_flow: bool = False, has_features: bool = False):
     """Parses one serialized record into a dictionary of tensors, fields by name.
 
     Args:
         serialized: the record.
         has_flow: whether the fields of flow are wanted, which must then be there.
+        has_features: whether the record is one of features, in place of images.
     """
+    context_fields, lists = dict(_CONTEXT), _FEATURES if has_features else _FRAMES
+    if has_flow:
+        context_fields, lists = context_fields | _FLOW_CONTEXT, lists | _FIELDS
+    if has_features:
+        context_fields |= _FEATURE_CONTEXT
     context, frames = tf.io.parse_single_sequence_example(
-        serialized,
-        context_features=_CONTEXT | (_FLOW_CONTEXT if has_flow else {}),
-        sequence_features=_FRAMES | (_FIELDS if has_flow else {}),
+        serialized, context_features=context_fields, sequence_features=lists
     )
-    context[VIDEO_LABEL] = tf.sparse.to_dense(context[VIDEO_LABEL])
+    for name in {VIDEO_LABEL, FEATURE_SHAPE} & context.keys():
+        context[name] = tf.sparse.to_dense(context[name])
     return context | frames
 
 
@@ -161,7 +198,7 @@ def image_spans(
     Args:
         read: `read(start, size)` gives that part of the record, cut at its end.
         num_bytes: length of the record.
-        name: `FRAME_JPEG`, `FLOW_X` or `FLOW_Y`.
+        name: `FRAME_JPEG`, `FLOW_X`, `FLOW_Y` or `FRAME_FEATURE`.
 
     Returns:
         uint32 `(T, 2)`: first byte and length of each image; of an empty entry, whose

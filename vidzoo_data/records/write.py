@@ -131,6 +131,7 @@ def add_flow(
     """
     check_arguments(workers=workers)
     compute.check_available(flow.method)
+    records.check_kind(features=False)
     _check_rate(records, flow)
     made_with = {
         "videos_per_shard": VIDEOS_PER_SHARD,

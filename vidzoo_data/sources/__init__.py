@@ -4,7 +4,15 @@ import os
 from collections.abc import Callable
 
 from vidzoo.errors import UsageError
-from vidzoo_data.sources import act, csv_file, fcvid, folder, hmdb51, ucf101
+from vidzoo_data.sources import (
+    act,
+    csv_file,
+    fcvid,
+    folder,
+    hmdb51,
+    sports1m,
+    ucf101,
+)
 from vidzoo_data.sources.source import Source, Video
 
 __all__ = ["LAYOUTS", "Source", "Video", "read"]
@@ -16,8 +24,9 @@ LAYOUTS: dict[str, Callable[..., Source]] = {
     "hmdb51": hmdb51.read,
     "act": act.read,
     "fcvid": fcvid.read,
+    "sports1m": sports1m.read,
 }
-_OFFICIAL = ("ucf101", "hmdb51", "act", "fcvid")
+_OFFICIAL = ("ucf101", "hmdb51", "act", "fcvid", "sports1m")
 
 
 def read(
@@ -35,7 +44,7 @@ def read(
 
     Args:
         layout: a key of `LAYOUTS`: `"folder"` of class folders, `"csv"` file, or the
-            official `"ucf101"`, `"hmdb51"`, `"act"` or `"fcvid"`.
+            official `"ucf101"`, `"hmdb51"`, `"act"`, `"fcvid"` or `"sports1m"`.
         path: the folder of videos; for `"csv"` the file.
         root: `"csv"` only: folder that its paths are relative to, by default its own.
         splits_dir: of the official ones: folder of the split files.

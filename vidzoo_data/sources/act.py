@@ -71,7 +71,7 @@ def read(
         splits=splits,
         paths={video_id: root / video_id for video_id, *_ in listed},
         labels={video_id: (label,) for video_id, _, label, _ in listed},
-        archive="ACT's videos",
+        remedy="Unpack ACT's videos there",
         allow_missing=allow_missing,
         notes=compare_counts("act", found, _COUNTS),
     )

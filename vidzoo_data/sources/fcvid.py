@@ -97,7 +97,7 @@ def read(
         },
         paths={video_id: root / video_id for video_id in by_id},
         labels={i: tuple(names[c] for c in columns) for i, columns in by_id.items()},
-        archive="FCVID's videos",
+        remedy="Unpack FCVID's videos there",
         allow_missing=allow_missing,
         notes=notes,
         size=SIZE,

@@ -43,7 +43,7 @@ def read(
         classes=classes,
         splits=splits,
         paths={i: root / i for ids in splits.values() for i in ids},
-        archive="hmdb51_org.rar and the archives in it",
+        remedy="Unpack hmdb51_org.rar and the archives in it there",
         allow_missing=allow_missing,
     )
 

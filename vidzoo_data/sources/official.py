@@ -92,7 +92,7 @@ def build_source(
     classes: Sequence[str],
     splits: Mapping[str, Sequence[str]],
     paths: Mapping[str, Path],
-    archive: str,
+    remedy: str,
     allow_missing: bool,
     labels: Mapping[str, Sequence[str]] | None = None,
     notes: Sequence[str] = (),
@@ -108,7 +108,7 @@ def build_source(
         classes: all official classes, in their order.
         splits: name to video ids.
         paths: video id to the place where its file should be.
-        archive: file whose unpacking gives the videos.
+        remedy: what to do about missing videos, a sentence without its full stop.
         allow_missing: list missing videos in `Source.missing` instead of raising.
         labels: video id to class names; by default ids are `<class>/<file>`.
         notes: to show before what is noted here.
@@ -130,7 +130,7 @@ def build_source(
         )
         raise SourceError(
             f"{name}: {len(missing)} of {len(listed)} videos are missing under {root}; "
-            f"first: {missing[0]}. Unpack {archive} there{otherwise}."
+            f"first: {missing[0]}. {remedy}{otherwise}."
         )
     present = sorted(set(listed).difference(missing))
     notes = list(notes)

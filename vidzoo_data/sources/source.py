@@ -13,12 +13,12 @@ class Video:
 
     Attributes:
         video_id: POSIX path relative to the data set's root, with extension; unique.
-        path: where the file is.
+        path: where the file is; None of what is no file.
         labels: class names.
     """
 
     video_id: str
-    path: Path
+    path: Path | None
     labels: tuple[str, ...]
 
 

@@ -46,7 +46,7 @@ def read(
         classes=classes,
         splits=splits,
         paths=paths,
-        archive="UCF101.rar",
+        remedy="Unpack UCF101.rar there",
         allow_missing=allow_missing,
     )
 

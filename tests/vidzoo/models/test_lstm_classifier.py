@@ -30,7 +30,7 @@ def vectors(num_clips, num_frames):
 def test_full_size_has_the_sources_parameters(undrawn):
     """Five layers of 512 cells on GoogLeNet's 1000 answers, and a softmax."""
     model = models.LSTMClassifier(487, backbone="googlenet")
-    of_layers = [num_trainable_of(model, f"lstm{i}") for i in range(1, 6)]
+    of_layers = [num_trainable_of(model, f"lstm_{i}") for i in range(1, 6)]
     assert sum(of_layers) == 11_503_104
     classifier = 512 * 487 + 487
     assert num_trainable(model) == 6_998_552 + 11_503_104 + classifier
@@ -45,7 +45,7 @@ def num_trainable_of(model, layer):
 def test_on_alexnet_it_reads_fc7(undrawn):
     model = models.LSTMClassifier(487, num_frames=120)
     assert model.get_layer("frames").output.shape == (None, 120, 4096)
-    assert model.get_layer("lstm1").cell.kernel.shape == (4096, 4 * 512)
+    assert model.get_layer("lstm_1").cell.kernel.shape == (4096, 4 * 512)
     names = set(assign.named_variables(model))
     other = models.LSTMClassifier(487, num_frames=None)
     assert set(assign.named_variables(other)) == names
@@ -223,5 +223,5 @@ def test_alexnets_fc7_is_what_it_reads(caplog):
     expected = np.asarray(alone(clip[0]))
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(seen(clip)[0], expected, rtol=1e-4, atol=1e-4)
-    said = "alexnet.npz: alexnet for every frame; fresh: head, lstm1, lstm2."
+    said = "alexnet.npz: alexnet for every frame; fresh: head, lstm_1, lstm_2."
     assert caplog.messages == [said]

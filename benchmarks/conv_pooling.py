@@ -1,0 +1,155 @@
+"""Conv pooling against single frames on a small real data set, end to end.
+
+    python -m benchmarks.conv_pooling VIDEOS SPLITS OUT --weights=bvlc_googlenet.npz
+
+VIDEOS and SPLITS are as in `benchmarks.tdn_against_tsn`. It stores the clips at 128
+pixels and 15 frames per second, and for every seed trains two networks on GoogLeNet:
+one that classifies single frames, and conv pooling, which is trained on single frames
+too and then expanded to 6 frames, 5 a second (section 3.3.3). Every layer learns, in
+clips of 112 pixels. Both see whole test videos. Their difference comes with a 95 %
+interval: a bootstrap over test videos, each with all answers.
+
+`--held_out` trains and scores on split 1's training videos alone, as
+`benchmarks.tdn_against_tsn` has it. Interrupted, it goes on where it was when it is
+started again.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import environment
+from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, rows_of
+from benchmarks.paired import correct_answers, per_video, show
+from vidzoo import metrics
+from vidzoo.atomic import write_text
+from vidzoo.errors import VidzooError
+from vidzoo.quiet import show_vidzoo_logs_only
+from vidzoo.tasks import evaluate, expansion, prepare, run_folder, train
+
+RECORD_SIZE, FRAME_SIZE, STORED_FPS = 128, 112, 15.0
+NUM_FRAMES, FPS = 6, 5.0
+NETWORKS = ("single frame", "conv pooling")
+# Chosen by --held_out: docs/models/feature_pooling.md.
+SINGLE_EPOCHS, POOLED_EPOCHS = 24, [24, 8]
+FC_SIZE = 1024
+
+
+def main(argv=None) -> int:
+    """Runs the benchmark and prints its table."""
+    args = _parse(argv)
+    show_vidzoo_logs_only()
+    try:
+        results = _run(args)
+    except VidzooError as error:
+        sys.stderr.write(f"benchmarks.conv_pooling: {error}\n")
+        return 1
+    name = "held-out.json" if args.held_out else "results.json"
+    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
+    show(results, "top-1, whole videos", "network", results["differences"])
+    return 0
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(prog="benchmarks.conv_pooling")
+    parser.add_argument("videos", type=Path, help="folder of classes of clips")
+    parser.add_argument("splits", type=Path, help="HMDB51's folder of split files")
+    parser.add_argument("out", type=Path, help="folder for all that is made")
+    parser.add_argument("--weights", required=True, help="GoogLeNet's: file or preset")
+    parser.add_argument("--seeds", default="0,1,2", help="of training (0,1,2)")
+    parser.add_argument(
+        "--held_out", action="store_true", help="choose settings: no test video"
+    )
+    return parser.parse_args(argv)
+
+
+def _run(args):
+    args.out.mkdir(parents=True, exist_ok=True)
+    listed, records = args.out / "videos.csv", args.out / "records"
+    write_text(listed, as_csv(rows_of(args.videos, args.splits)))
+    how = {"layout": "csv", "root": args.videos, "size": RECORD_SIZE}
+    prepare.run(listed, records, fps=STORED_FPS, **how)
+    scores = {name: {} for name in NETWORKS}
+    for seed in map(int, args.seeds.split(",")):
+        fit, test = "train1", "test1"
+        if args.held_out:
+            fold = seed % NUM_FOLDS
+            fit, test = f"fit1-{fold}", f"val1-{fold}"
+        for name in NETWORKS:
+            run = _train(args, name, records, fit, seed)
+            found, _ = evaluate.run(run, records, protocol="whole-video", split=test)
+            scores[name][f"{test}, seed {seed}"] = found
+    return compare(scores) | {
+        "environment": environment.describe(),
+        "command": " ".join(["python -m benchmarks.conv_pooling", *sys.argv[1:]]),
+    }
+
+
+def _train(args, name, records, fit, seed):
+    """The run folder of one network's training."""
+    out = args.out / f"{name.replace(' ', '-')}-{fit}-seed{seed}"
+    options = {
+        "backbone": "googlenet",
+        "frame_size": FRAME_SIZE,
+        "recipe": "finetune",
+        "weights": args.weights,
+        "split": fit,
+        "seed": seed,
+        "num_devices": 1,
+    }
+    if name == "single frame":
+        train.run(
+            records,
+            out,
+            model="single_frame",
+            changes={"fps": FPS, "epochs": SINGLE_EPOCHS},
+            resume=(out / run_folder.DESCRIPTION).is_file(),
+            **options,
+        )
+        return out
+    expansion.train(
+        records,
+        out,
+        model="feature_pooling",
+        num_frames=(1, NUM_FRAMES),
+        changes=[{"fps": FPS, "epochs": epochs} for epochs in POOLED_EPOCHS],
+        model_options={"fc_size": FC_SIZE},
+        resume=out.is_dir(),
+        **options,
+    )
+    return out / expansion.name_of(NUM_FRAMES)
+
+
+def compare(scores) -> dict:
+    """Accuracies by run, their means, and the difference with its interval.
+
+    Args:
+        scores: network -> run, a test split and a seed -> `Scores`.
+    """
+    correct = {
+        name: {run: correct_answers(each) for run, each in by.items()}
+        for name, by in scores.items()
+    }
+    first = next(iter(correct.values()))
+    videos = sorted({video for answers in first.values() for video in answers})
+    shares = {name: per_video(by, videos) for name, by in correct.items()}
+    single, pooled = (shares[name] for name in NETWORKS)
+    return {
+        "accuracies": {
+            name: {run: float(np.mean(list(each.values()))) for run, each in by.items()}
+            for name, by in correct.items()
+        },
+        "means": {name: float(each.mean()) for name, each in shares.items()},
+        "differences": {
+            "conv pooling - single frame": metrics.paired_bootstrap(pooled, single)
+        },
+        "num_test": {run: len(each) for run, each in first.items()},
+        "num_videos": len(videos),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

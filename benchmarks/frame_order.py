@@ -1,0 +1,116 @@
+"""Which networks of full-length video see the order of frames.
+
+    python -m benchmarks.frame_order OUT
+
+Videos of motion shapes: eight classes that differ in motion alone, each with a twin
+that shows the same frames in the other order. What is blind to order cannot pass 50 %.
+Interrupted, it goes on where it was when it is started again.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import environment
+from benchmarks.arguments import count
+from vidzoo.atomic import write_text
+from vidzoo.errors import VidzooError
+from vidzoo.quiet import show_vidzoo_logs_only
+from vidzoo.tasks import evaluate, prepare, run_folder, train
+from vidzoo_data import synthetic
+
+RECORD_SIZE, FRAME_SIZE = 64, 56
+NUM_FRAMES = 15  # of a video and of a clip: two windows
+_POOLING = {"model": "feature_pooling", "model_options": {"fc_size": 256}}
+_LSTM = {"num_layers": 2, "num_cells": 256}
+
+
+def _pooling(pooling):
+    options = _POOLING["model_options"] | {"pooling": pooling}
+    return _POOLING | {"model_options": options}
+
+
+# name -> arguments of `train.run`
+NETWORKS = {
+    "single frame": {"model": "single_frame", "changes": {"num_frames": 1}},
+    "conv pooling": _pooling("conv"),
+    "late pooling": _pooling("late"),
+    "GoogLeNet-style": _pooling("conv") | {"backbone": "tiny_average"},
+    "slow pooling": _pooling("slow"),
+    "local pooling": _pooling("local"),
+    "time-domain convolution": _pooling("time_domain_conv"),
+    "LSTM": {"model": "lstm_classifier", "model_options": _LSTM},
+}
+
+
+def main(argv=None) -> int:
+    """Runs the benchmark and prints a line for each network."""
+    args = _parse(argv)
+    show_vidzoo_logs_only()
+    try:
+        results = measure(args)
+    except VidzooError as error:
+        sys.stderr.write(f"benchmarks.frame_order: {error}\n")
+        return 1
+    write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
+    for name, found in results["networks"].items():
+        sys.stdout.write(
+            f"{name:24}{found['top1']:.3f}, 95 % interval {found['top1_low']:.3f} to "
+            f"{found['top1_high']:.3f}\n"
+        )
+    return 0
+
+
+def measure(args) -> dict:
+    """Renders, stores, trains and scores; what was measured, JSON-ready."""
+    videos, records = args.out / "videos", args.out / "records"
+    synthetic.write(
+        videos,
+        num_train=args.num_train,
+        num_test=args.num_test,
+        num_frames=NUM_FRAMES,
+        seed=args.seed,
+        with_flow=False,
+    )
+    prepare.run(videos / "motion.csv", records, layout="csv", size=RECORD_SIZE)
+    return {
+        "networks": {name: _one(name, records, args) for name in NETWORKS},
+        "environment": environment.describe(),
+        "command": " ".join(["python -m benchmarks.frame_order", *sys.argv[1:]]),
+    }
+
+
+def _one(name, records, args):
+    """What one network measures after its training."""
+    run = args.out / name.replace(" ", "-")
+    changes = {"num_frames": NUM_FRAMES, "epochs": args.epochs}
+    options = {"backbone": "tiny"} | NETWORKS[name]
+    train.run(
+        records,
+        run,
+        recipe="motion-shapes",
+        frame_size=FRAME_SIZE,
+        seed=args.seed,
+        num_devices=1,
+        resume=(run / run_folder.DESCRIPTION).is_file(),
+        **options | {"changes": changes | options.get("changes", {})},
+    )
+    # A network on single frames has 15 of them to average.
+    protocol = f"{NUM_FRAMES}x1" if name == "single frame" else "center"
+    _, measured = evaluate.run(run, records, protocol=protocol)
+    return measured
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(prog="benchmarks.frame_order")
+    parser.add_argument("out", type=Path, help="folder for all that is made")
+    parser.add_argument("--num_train", type=count, default=3200, help="videos (3200)")
+    parser.add_argument("--num_test", type=count, default=800, help="videos (800)")
+    parser.add_argument("--epochs", type=count, default=8, help="of each (8)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Runs on stored features as runs on frames: with the network that made these."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from vidzoo.errors import UsageError, WeightsError
+from vidzoo.tasks import clip_settings, run_folder
+from vidzoo.weights import WeightsFile, fetch, initialize, open_weights
+from vidzoo.weights.names import preset_for
+
+
+def is_on_features(description: Mapping) -> bool:
+    """Whether a run's network sees stored features."""
+    return clip_settings.modality(description["arguments"]) == "features"
+
+
+def joined(run, description: Mapping, backbone_weights) -> tuple[dict, WeightsFile]:
+    """A run on features as it would be on frames, and its weights.
+
+    Args:
+        run: the run folder.
+        description: of it.
+        backbone_weights: the file, or the preset's name, that `vidzoo features` was
+            given.
+
+    Raises:
+        UsageError: no such weights are named, or the features are not what a network
+            on that backbone has of frames.
+        WeightsError: they are other weights than those that made the features.
+    """
+    made = description["data"]["made_with"]["features"]
+    if not {"weights_sha256", "made_with"} <= made.keys():
+        raise UsageError(
+            f"{run}: its features were not made by `vidzoo features`, so no network is "
+            "known that makes them of frames."
+        )
+    if made["layer"] is not None:
+        raise UsageError(
+            f"{run}: its features are {made['layer']} of {made['backbone']}; served on "
+            "frames are networks on a backbone's own features. Run `vidzoo features` "
+            "without --layer."
+        )
+    if backbone_weights is None:
+        raise UsageError(
+            f"{run}: was trained on features. Name the weights that made them, "
+            f"{made['weights']} (--backbone_weights)."
+        )
+    parts = run_folder.backbone(made["backbone"])
+    preset = preset_for(backbone_weights, parts.name, parts.variant)
+    file = Path(backbone_weights) if preset is None else fetch(preset)
+    _check_same(file, made)
+    channels = clip_settings.channels(made["modality"], 1)
+    backbone_file = initialize.for_modality(
+        open_weights(file), made["modality"], channels
+    )
+    size = made["frame_size"]
+    arguments = {
+        "backbone": made["backbone"],
+        "modality": made["modality"],
+        "frame_shape": (size, size, channels),
+    }
+    recipe = {
+        name: description["recipe"][name] or made[name] for name in ("fps", "first")
+    }
+    data = description["data"] | {"made_with": made["made_with"]}
+    on_frames = {
+        **description,
+        "arguments": description["arguments"] | arguments,
+        "recipe": description["recipe"] | recipe,
+        "data": data,
+    }
+    head = open_weights(Path(run) / run_folder.WEIGHTS)
+    return on_frames, initialize.with_backbone(head, backbone_file)
+
+
+def _check_same(file, made):
+    if not file.is_file():
+        open_weights(file)  # says what is wrong with it
+    with open(file, "rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != made["weights_sha256"]:
+        raise WeightsError(
+            f"{file}: are not the weights that made the features, {made['weights']} "
+            f"with SHA-256 {made['weights_sha256'][:16]}…; this file's is "
+            f"{digest[:16]}…. Give that file (--backbone_weights)."
+        )
