@@ -41,11 +41,10 @@ NETWORKS = {
     "single frame": {"model": "single_frame", "changes": {"num_frames": 1}},
     "late pooling": {
         "model": "feature_pooling",
-        "model_options": {"pooling": "late", "fc_size": 1024},
+        "model_options": {"pooling": "late", "fc_size": 512},
     },
     "LSTM": {
         "model": "lstm_classifier",
-        "changes": {"epochs": 60, "learning_rate": 1e-3},
         "model_options": {"num_layers": 1, "num_cells": 512},
     },
 }

@@ -96,7 +96,7 @@ def _conv(x, filters, kernel, strides, name):
 
 
 def _normalized(x):
-    return local_response_normalization(x, size=5, alpha=5e-4, bias=2.0)
+    return local_response_normalization(x, size=5, alpha=5e-4, bias=2.0, beta=0.5)
 
 
 def _pool(x, name):

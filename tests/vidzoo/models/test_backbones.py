@@ -40,7 +40,9 @@ def num_trainable(model, without=()):
         (models.BNInception, 11_295_240, 10_270_240),
     ],
 )
-def test_full_size_has_the_published_parameters(build, with_head, without_head):
+def test_full_size_has_the_published_parameters(
+    build, with_head, without_head, undrawn
+):
     model = build(image_shape=(64, 64, 3))
     assert model.output.shape == (None, 1000)
     assert num_trainable(model) == with_head
@@ -58,7 +60,7 @@ def test_full_size_has_the_published_parameters(build, with_head, without_head):
     ],
 )
 def test_full_size_with_wide_layers_has_the_published_parameters(
-    build, with_head, convolutional
+    build, with_head, convolutional, undrawn
 ):
     model = build()
     assert model.output.shape == (None, 1000)

@@ -83,17 +83,16 @@ def test_windows_are_the_sources(num_frames, num_windows):
         assert found == (None, *shape), pooling
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"pooling": "conv"},
-        {"pooling": "late"},
-        {"backbone": "googlenet", "frame_shape": (64, 64, 3)},
-    ],
-)
-def test_any_number_of_frames_has_the_same_weights(options, undrawn):
-    one, *others = [shapes(build(num_frames=t, **options)) for t in (1, 30, 120)]
+@pytest.mark.parametrize("pooling", ["conv", "late"])
+def test_any_number_of_frames_has_the_same_weights(pooling):
+    one, *others = [shapes(build(pooling, num_frames=t)) for t in (1, 30, 120)]
     assert others == [one, one]
+
+
+def test_on_googlenet_too(undrawn):
+    options = {"backbone": "googlenet", "frame_shape": (64, 64, 3)}
+    one, other = [shapes(build(num_frames=t, **options)) for t in (1, 120)]
+    assert one == other
 
 
 # What they compute

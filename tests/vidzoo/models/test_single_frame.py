@@ -134,14 +134,22 @@ def test_starts_feature_pooling(pooling, single, single_file, caplog):
     np.testing.assert_allclose(found, single(frame), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "options", [{"pooling": "local"}, {"pooling": "time_domain_conv"}]
-)
-def test_does_not_start_what_has_other_layers(options, single_file):
-    with pytest.raises(WeightsError, match="weights of single_frame, not of"):
-        models.FeaturePooling(
-            3, num_frames=10, weights=single_file, **ALEXNET, **options
-        )
+def test_its_cnn_starts_what_has_other_layers(single_file, caplog):
+    model = models.FeaturePooling(
+        3, pooling="time_domain_conv", num_frames=10, weights=single_file, **ALEXNET
+    )
+    kernel = model.get_layer("image_conv2").kernel
+    np.testing.assert_array_equal(kernel, single_file.arrays["image_conv2/kernel"])
+    assert caplog.messages == [
+        "single_frame.npz: alexnet for every frame; fresh: fc6, fc7, head, time_conv."
+    ]
+
+
+def test_on_features_it_starts_no_other(single_file):
+    model = build(**VECTORS)
+    weights_file = weights_of(model, "single_frame", FEATURES, FEATURES)
+    with pytest.raises(WeightsError, match="does not fit the model.*In the model only"):
+        models.FeaturePooling(3, num_frames=2, weights=weights_file, **VECTORS)
 
 
 def test_conv_poolings_weights_come_back_to_it(single_file, caplog):
