@@ -10,7 +10,7 @@ from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.catalogue import NETWORKS
 from vidzoo.tasks import known_network
-from vidzoo.weights import WeightsFile, assign, convert, load, read
+from vidzoo.weights import WeightsFile, assign, convert, lazy, load, read
 
 WEIGHTS = "weights/bvlc_googlenet_oihw.npz"
 RANDOM = np.random.default_rng(0)
@@ -64,10 +64,13 @@ def assert_same(found, expected, ordered=True):
     assert set(found) == set(expected)
     if ordered:
         assert list(found) == list(expected)
-    for name, array in expected.items():
-        assert found[name].dtype == array.dtype, name
-        assert found[name].shape == array.shape, name
-        assert found[name].tobytes() == array.tobytes(), name
+    with lazy.opened(found.values()):
+        for name, array in expected.items():
+            assert found[name].dtype == array.dtype, name
+            assert found[name].shape == array.shape, name
+            read_now = np.asarray(found[name])
+            assert (read_now.dtype, read_now.shape) == (array.dtype, array.shape), name
+            assert read_now.tobytes() == np.asarray(array).tobytes(), name
 
 
 @pytest.mark.parametrize("suffix, write, names", CASES, ids=[c[0] for c in CASES])

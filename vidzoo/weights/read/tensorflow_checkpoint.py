@@ -5,13 +5,17 @@ some damaged ones. Names are the variables', less `/.ATTRIBUTES/VARIABLE_VALUE`;
 bookkeeping of TF 2's object graph, optimizer slots included, is left out.
 """
 
+import contextlib
+import glob
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from vidzoo.arrays import UnreadableError
+from vidzoo.weights.lazy import Listing, Stored
 from vidzoo.weights.read import varint
 
 # The last bytes of LevelDB's tables, of which the index is one.
@@ -28,15 +32,23 @@ _SIZES |= {22: 4, 23: 8}
 _STRING = 7
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """Reads all variables.
+def files(path: Path) -> list[Path]:
+    """The index and the shards beside it."""
+    return [path, *sorted(path.parent.glob(f"{glob.escape(path.stem)}.data-*"))]
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Listing]:
+    """Opens a checkpoint and lists all variables.
 
     Args:
-        path: the `.index` file; its shards lie beside it.
+        path: the `.index` file, beside which its shards lie, or the prefix of both.
 
     Raises:
         UnreadableError: the checkpoint is damaged or lacks a shard.
     """
+    if not path.is_file():
+        path = Path(f"{path}.index")
     if path.suffix != ".index":
         raise UnreadableError(
             "a TensorFlow table, but not a checkpoint's .index file (one-file "
@@ -50,16 +62,25 @@ def read(path: Path) -> dict[str, np.ndarray]:
             "TensorFlow's checkpoints need tensorflow installed"
         ) from error
     reader = tf.train.load_checkpoint(str(path).removesuffix(".index"))
-    arrays = {}
-    for key, name in wanted.items():
-        array = np.asarray(reader.get_tensor(key))
-        bfloat16 = array.dtype.name == "bfloat16"
-        arrays[name] = array.astype(np.float32) if bfloat16 else array
-    return arrays
+    yield Listing(
+        (name, _stored(tf, reader, key, shape, kind))
+        for key, (name, shape, kind) in wanted.items()
+    )
+
+
+def _stored(tf, reader, key, shape, kind):
+    dtype = np.dtype(tf.dtypes.as_dtype(kind).as_numpy_dtype)
+    bfloat16 = dtype.name == "bfloat16"
+
+    def blocks():
+        array = reader.get_tensor(key)  # TensorFlow knows no less
+        yield np.asarray(array).reshape(-1)
+
+    return Stored(shape, np.dtype(np.float32) if bfloat16 else dtype, blocks)
 
 
 def _wanted(path):
-    """Key -> name of the variables, after their places in the shards are checked."""
+    """Key -> name, shape and type of variables, after their places are checked."""
     if path.stat().st_size > _INDEX_LIMIT:
         raise UnreadableError("its index is too long to be one")
     entries = _entries(path.read_bytes())
@@ -86,15 +107,16 @@ def _wanted(path):
             raise UnreadableError(f"{name} is of TensorFlow's type {kind}, not numbers")
         if 7 in entry:
             raise UnreadableError(f"{name} is cut into slices, which are not read")
-        declared = math.prod(_shape(entry.get(2, b""))) * _SIZES[kind]
+        shape = tuple(_shape(entry.get(2, b"")))
+        declared = math.prod(shape) * _SIZES[kind]
         shard_size = sizes.get(entry.get(3, 0), 0)
         if declared != length or start + length > shard_size:
             raise UnreadableError(
                 f"{name} declares {declared} bytes, at {start} of a shard of "
                 f"{shard_size}"
             )
-        wanted[name] = name.removesuffix(_VALUE)
-    if sum(1 for _ in wanted) != len(set(wanted.values())):
+        wanted[name] = name.removesuffix(_VALUE), shape, kind
+    if len(wanted) != len({name for name, *_ in wanted.values()}):
         raise UnreadableError("two of its variables share a name")
     return wanted
 
