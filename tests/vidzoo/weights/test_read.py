@@ -303,6 +303,17 @@ def test_pytorch_kinds_of_numbers(write, tmp_path):
     assert_same(read.read(tmp_path / "w.pth"), arrays)
 
 
+def test_checkpoints_kinds_of_numbers(tmp_path):
+    arrays = {k: np.array([[0, 1], [1, 100]]).astype(k) for k in (*NUMBERS, "u2", "u8")}
+    arrays["scalar"], arrays["none"] = np.float32(3), np.zeros((0, 3), np.float32)
+    formats.write_tf2_checkpoint(tmp_path / "tf", arrays)
+    assert_same(
+        read.read(tmp_path / "tf"),
+        dict(zip(formats.tf2_names(arrays), arrays.values(), strict=True)),
+        ordered=False,
+    )
+
+
 def test_bfloat16_becomes_float32(tmp_path):
     values = np.array([1.0, -2.5, 3.140625, 1e30], np.float32)
     halves = (values.view(np.uint32) >> 16).astype(np.uint16)
