@@ -1,10 +1,11 @@
 """Named arrays in `.npz` files, read without running anything that is in them."""
 
 import math
+import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ _DAMAGE = (
 _EXPANSION = 16
 _EXPANSION_FLOOR = 64 * 2**20
 _BLOCK = 2**20
+_LENGTHS = struct.Struct("<HH")  # of a zip member's name, and of what is behind it
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -73,6 +75,18 @@ def open_zip(file) -> zipfile.ZipFile:
     return archive
 
 
+def member_start(file, info: zipfile.ZipInfo) -> int:
+    """Where the bytes of a zip's member begin that is not compressed.
+
+    Args:
+        file: the zip, open.
+        info: the member.
+    """
+    file.seek(info.header_offset + 26)
+    lengths = _LENGTHS.unpack(file.read(_LENGTHS.size))
+    return file.tell() + sum(lengths)
+
+
 def check_declared(sizes: Iterable[int], file_size: int) -> None:
     """Refuses what declares far more bytes than its file can hold.
 
@@ -90,40 +104,68 @@ def check_declared(sizes: Iterable[int], file_size: int) -> None:
         )
 
 
-def fill(stream, count: int, dtype) -> np.ndarray:
-    """Reads `count` numbers from a binary stream, a block at a time.
+def blocks(stream, count: int, dtype) -> Iterator[np.ndarray]:
+    """The next `count` numbers of a binary stream, a megabyte at a time.
 
     Raises:
         UnreadableError: the stream ends before.
     """
+    dtype = np.dtype(dtype)
+    step = max(1, _BLOCK // max(1, dtype.itemsize))
+    for start in range(0, count, step):
+        wanted = min(step, count - start) * dtype.itemsize
+        data = stream.read(wanted)
+        if len(data) < wanted:
+            missing = (count - start) * dtype.itemsize - len(data)
+            raise UnreadableError(f"it ends {missing} bytes early")
+        yield np.frombuffer(data, dtype) if data else np.empty(wanted, dtype)
+
+
+def joined(parts: Iterable[np.ndarray], count: int, dtype) -> np.ndarray:
+    """`count` numbers that come in parts, in one array of another precision or not."""
     array = np.empty(count, dtype)
-    room = memoryview(array.view(np.uint8)) if array.nbytes else memoryview(b"")
-    done = 0
-    while done < len(room):
-        block = stream.read(min(_BLOCK, len(room) - done))
-        if not block:
-            raise UnreadableError(f"it ends {len(room) - done} bytes early")
-        room[done : done + len(block)] = block
-        done += len(block)
+    fill(array, parts)
     return array
+
+
+def fill(array: np.ndarray, parts: Iterable[np.ndarray]) -> None:
+    """Sets a one-dimensional array from the parts that it consists of."""
+    done = 0
+    for part in parts:
+        array[done : done + len(part)] = part
+        done += len(part)
+
+
+def npy_header(member, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Reads what a `.npy` in a zip declares: shape, whether in Fortran's order, kind.
+
+    Args:
+        member: it, open; its numbers are what is left to read.
+        info: what the zip says of it.
+
+    Raises:
+        UnreadableError: it holds objects, or another number of bytes than it declares.
+    """
+    version = np.lib.format.read_magic(member)
+    if version not in _HEADERS:
+        raise UnreadableError(f"{info.filename} has the unknown version {version}")
+    with warnings.catch_warnings():  # a damaged header may look like an old one
+        warnings.simplefilter("ignore")
+        shape, fortran_order, dtype = _HEADERS[version](member)
+    if dtype.hasobject:
+        raise UnreadableError(f"{info.filename} holds pickled objects, not numbers")
+    declared, found = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
+    if min(shape, default=0) < 0 or declared != found:
+        raise UnreadableError(
+            f"{info.filename} declares {declared} bytes, and holds {found}"
+        )
+    return shape, fortran_order, dtype
 
 
 def _npy(archive, info):
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        if version not in _HEADERS:
-            raise UnreadableError(f"{info.filename} has the unknown version {version}")
-        with warnings.catch_warnings():  # a damaged header may look like an old one
-            warnings.simplefilter("ignore")
-            shape, fortran_order, dtype = _HEADERS[version](member)
-        if dtype.hasobject:
-            raise UnreadableError(f"{info.filename} holds pickled objects, not numbers")
+        shape, fortran_order, dtype = npy_header(member, info)
         count = math.prod(shape)
-        declared, found = count * dtype.itemsize, info.file_size - member.tell()
-        if min(shape, default=0) < 0 or declared != found:
-            raise UnreadableError(
-                f"{info.filename} declares {declared} bytes, and holds {found}"
-            )
-        array = fill(member, count, dtype)
+        array = joined(blocks(member, count, dtype), count, dtype)
         member.read(1)  # at its end, its checksum is compared
     return array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)

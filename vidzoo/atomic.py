@@ -1,9 +1,12 @@
 """Files that are whole or not there: temporary name, fsync, rename."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 @contextlib.contextmanager
@@ -37,6 +40,28 @@ def move(written: Path, path: Path) -> None:
     _rename(written, path)
 
 
+def create(written: Path, path: Path) -> None:
+    """As `move`, but never onto a file that is there.
+
+    Where the file system has no hard links, whether one is there is asked just before.
+
+    Raises:
+        FileExistsError: another process was first; `written` stays as it is.
+    """
+    with written.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(written, path)
+        written.unlink()
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "is there already", path) from error
+        os.replace(written, path)
+    _sync_folder(path.parent)
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a UTF-8 text file, atomically."""
     with replacing(path) as file:
@@ -51,7 +76,11 @@ def remove_leftovers(path: Path) -> None:
 
 def _rename(temporary, path):
     os.replace(temporary, path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder):
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

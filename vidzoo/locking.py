@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from vidzoo.errors import VidzooError
 
 LOCK = ".lock"
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+_log = logging.getLogger("vidzoo")
 
 
 @contextlib.contextmanager
 def locked(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds a folder's lock, `.lock` in it, which ends with the process at the latest.
 
-    On file systems without locks nothing is held.
+    On file systems without locks nothing is held, said aloud.
 
     Args:
         folder: it must exist.
@@ -39,4 +41,10 @@ def locked(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+            _log.warning(
+                "warning: %s: its file system has no locks (%s); let no other process "
+                "work there.",
+                folder,
+                error.strerror,
+            )
         yield

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from vidzoo.atomic import replacing, write_text
+from vidzoo.atomic import create, replacing, write_text
 
 
 def test_a_full_disk_names_the_file(tmp_path):
@@ -42,3 +42,23 @@ def test_permissions_are_the_users(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "f.txt").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_creating_never_replaces(has_links, tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    written = tmp_path / "written"
+    for text in ("first", "second"):
+        written.write_text(text)
+        if text == "first":
+            create(written, tmp_path / "f.txt")
+            assert not written.exists()
+        else:
+            with pytest.raises(FileExistsError):
+                create(written, tmp_path / "f.txt")
+            assert written.read_text() == "second"
+        assert (tmp_path / "f.txt").read_text() == "first"

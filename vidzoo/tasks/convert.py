@@ -1,10 +1,9 @@
 """`vidzoo convert FILE --model=NAME --out=OUT`: weights written anew."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
-from vidzoo.atomic import replacing
+from vidzoo import atomic
 from vidzoo.errors import UsageError, WeightsError
 from vidzoo.tasks import known_network
 from vidzoo.tasks.verify import describe
@@ -43,40 +42,50 @@ def run(file, out, *, model: str, accept_license: bool = False) -> dict:
             f"{network.name} takes, which weights do not tell. End it in .npz."
         )
     if out.exists():
-        raise WeightsError(f"{out}: is there already. Choose another --out.")
+        raise _is_there(out)
     if not out.parent.is_dir():
         raise WeightsError(f"{out}: there is no folder {out.parent}. Make it first.")
     built, weights_file = known_network.open_and_build(
         file, network, accept_license=accept_license
     )
+    _write(built, weights_file, out, suffix)
+    return describe(built, weights_file) | {"out": str(out)}
+
+
+def _write(model, weights_file, out, suffix):
+    """Writes beside `out`, then gives it that name, unless another process has.
+
+    Keras chooses the format by the name, and writes no file atomically.
+    """
+    try:
+        with tempfile.TemporaryDirectory(
+            dir=out.parent, prefix=f".{out.name}."
+        ) as folder:
+            written = Path(folder, f"weights{suffix}")
+            _save(model, weights_file, written, suffix)
+            atomic.create(written, out)
+    except FileExistsError as error:
+        raise _is_there(out) from error
+    except OSError as error:  # HDF5's names no file
+        reason = error.strerror or error
+        raise WeightsError(
+            f"{out}: cannot be written ({reason}). Make room, or choose another --out."
+        ) from error
+
+
+def _save(model, weights_file, path, suffix):
     if suffix == ".npz":
         save_weights(
-            out,
-            built,
+            path,
+            model,
             network=weights_file.network,
             backbone=weights_file.backbone,
             variant=weights_file.variant,
             preset=weights_file.preset,
         )
     else:
-        _write(built, out, suffix)
-    return describe(built, weights_file) | {"out": str(out)}
+        (model.save if suffix == ".keras" else model.save_weights)(path)
 
 
-def _save_as_keras_does(model, out, suffix):
-    """Keras chooses the format by the name, and writes no file atomically."""
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        file = Path(folder, f"weights{suffix}")
-        (model.save if suffix == ".keras" else model.save_weights)(file)
-        with file.open("rb") as source, replacing(out) as target:
-            shutil.copyfileobj(source, target)
-
-
-def _write(model, out, suffix):
-    try:
-        _save_as_keras_does(model, out, suffix)
-    except OSError as error:  # HDF5's names no file
-        reason = error.strerror or error
-        raise WeightsError(
-            f"{out}: cannot be written ({reason}). Make room, or choose another --out."
-        ) from error
+def _is_there(out):
+    return WeightsError(f"{out}: is there already. Choose another --out.")

@@ -14,7 +14,8 @@ import numpy as np
 from keras import ops
 
 from vidzoo.errors import WeightsError
-from vidzoo.weights import memory
+from vidzoo.weights import lazy, memory
+from vidzoo.weights.lazy import LazyArray, Stored
 from vidzoo.weights.weights_file import WeightsFile
 
 _HEAD = "head"
@@ -171,7 +172,7 @@ def _hint(weights_file, wanted):
 
 
 def _assign(model, arrays, path, fresh_layers=()):
-    """Checks every name and shape, then sets all."""
+    """Checks every name and shape, then sets all, an array at a time."""
     variables = {
         name: variable
         for name, variable in named_variables(model).items()
@@ -196,17 +197,31 @@ def _assign(model, arrays, path, fresh_layers=()):
 
 def _check_range(variables, arrays, path):
     """What is finite in the file's precision must be so in the model's."""
-    for name, variable in variables.items():
-        array = arrays[name]
-        largest = _LARGEST.get(variable.dtype, math.inf)
-        if array.dtype.kind == "f" and array.size and array.dtype.itemsize > 2:
-            if max(array.max(), -array.min()) > largest:
-                count = np.count_nonzero(np.abs(array) > largest)
+    largest = {n: _LARGEST.get(v.dtype, math.inf) for n, v in variables.items()}
+    wide = [name for name in variables if _may_exceed(arrays[name], largest[name])]
+    with lazy.opened(arrays[name] for name in wide):
+        for name in wide:
+            if count := _count_beyond(arrays[name], largest[name]):
                 raise WeightsError(
                     f"{path}: {name} would become infinite: {count} of its "
-                    f"{array.size} values are beyond {variable.dtype}'s. Give weights "
-                    "in the model's precision."
+                    f"{arrays[name].size} values are beyond "
+                    f"{variables[name].dtype}'s. Give weights in the model's precision."
                 )
+
+
+def _may_exceed(array, largest):
+    if array.dtype.kind != "f" or not array.size or array.dtype.itemsize == 2:
+        return False
+    # What is in a file was found finite; an array of the caller's may be infinite.
+    return not isinstance(array, LazyArray) or np.finfo(array.dtype).max > largest
+
+
+def _count_beyond(array, largest):
+    if isinstance(array, LazyArray):
+        return array.count(lambda block: np.abs(block) > largest)
+    if max(array.max(), -array.min()) <= largest:
+        return 0
+    return np.count_nonzero(np.abs(array) > largest)
 
 
 def _set_all(variables, arrays):
@@ -225,18 +240,27 @@ def _set_all(variables, arrays):
 def _set_or_restore(variables, arrays, old_values):
     done = []
     try:
-        for name, variable in variables.items():
-            for block in _blocks(variable):
-                np.save(old_values, block, allow_pickle=False)
-            done.append(variable)
-            memory.assign(variable, arrays[name])
+        with lazy.opened(arrays.values()):
+            for name, variable in variables.items():
+                for block in _blocks(variable):
+                    np.save(old_values, block, allow_pickle=False)
+                done.append(variable)
+                memory.assign(variable, arrays[name])
     except BaseException:
         old_values.seek(0)
         for variable in done:
-            blocks = [np.load(old_values) for _ in _blocks(variable)]
-            values = np.concatenate(blocks).reshape(variable.shape)
-            memory.assign(variable, values)
+            memory.assign(variable, _old_value(variable, old_values))
         raise
+
+
+def _old_value(variable, file):
+    """What a variable was: the next blocks of a file."""
+    dtype = "float32" if variable.dtype == "bfloat16" else variable.dtype
+
+    def blocks():
+        return (np.load(file) for _ in _blocks(variable))
+
+    return LazyArray(Stored(tuple(variable.shape), np.dtype(dtype), blocks), blocks)
 
 
 def _no_room(error):

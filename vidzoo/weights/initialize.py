@@ -9,19 +9,21 @@ ever:
     model = models.TDN(51, modality="flow", weights=start)
 
 Kernels are `(h, w, in, out)`, or `(t, h, w, in, out)` in networks over time. Arrays
-that an initialisation does not change are the file's own, not copies.
+that an initialisation does not change are the file's own, not copies; those that it
+does change are computed when they are read.
 """
 
 import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from vidzoo.errors import WeightsError
 from vidzoo.models import backbones
-from vidzoo.weights import preprocessing
+from vidzoo.weights import lazy, preprocessing
 from vidzoo.weights.expansion import expanded as expanded  # these two are
 from vidzoo.weights.joining import with_backbone as with_backbone  # of them
 from vidzoo.weights.weights_file import WeightsFile
@@ -78,7 +80,7 @@ def first_convolution(
         mean = kernel.mean(-2, keepdims=True, dtype=np.float64).astype(kernel.dtype)
         return np.repeat(mean, num_channels, axis=-2)
 
-    changed = _with_first_kernels(weights_file, average)
+    changed = _with_first_kernels(weights_file, average, num_channels)
     return _changed(changed, preprocess=settings)
 
 
@@ -195,7 +197,7 @@ def multi_frame_from_single(weights_file: WeightsFile, num_frames: int) -> Weigh
         tiles[-2] = num_frames
         return np.tile(kernel / num_frames, tiles).astype(kernel.dtype)
 
-    return _with_first_kernels(weights_file, stack)
+    return _with_first_kernels(weights_file, stack, times=num_frames)
 
 
 def tsn_from_single_frame(weights_file: WeightsFile) -> WeightsFile:
@@ -362,7 +364,9 @@ def inflate(weights_file: WeightsFile) -> WeightsFile:
     def inflated(array):
         if array.ndim != 4:  # a bias, a batch norm's, the classifier's
             return array
-        return inflate_kernel(array, 1 if array.shape[0] == 1 else 3)
+        frames = 1 if array.shape[0] == 1 else 3
+        inflate_by = partial(inflate_kernel, num_frames=frames)
+        return lazy.computed(array, (frames, *array.shape), inflate_by)
 
     return _changed(
         weights_file,
@@ -466,8 +470,11 @@ def _changed(weights_file, **changes):
     return replace(weights_file, preset=None, **changes)
 
 
-def _with_first_kernels(weights_file, change):
-    """The file with its first convolution's kernel changed, in every subnetwork."""
+def _with_first_kernels(weights_file, change, num_channels=None, times=1):
+    """The file with its first convolution's kernel changed, in every subnetwork.
+
+    What `change` makes of it has so many input channels, or so many times its own.
+    """
     layer = _FIRST_CONVOLUTIONS.get(weights_file.network)
     if layer is None:
         layer = _backbone(weights_file).first_convolution
@@ -480,7 +487,9 @@ def _with_first_kernels(weights_file, change):
                 f"{weights_file.path}: the first convolution's kernel, {name}, "
                 f"is {found}."
             )
-        arrays[name] = change(arrays[name])
+        *space, inputs, outputs = arrays[name].shape
+        shape = (*space, num_channels or times * inputs, outputs)
+        arrays[name] = lazy.computed(arrays[name], shape, change)
     return _changed(weights_file, arrays=arrays)
 
 

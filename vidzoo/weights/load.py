@@ -24,6 +24,7 @@ from vidzoo.weights.names import preset_for
 from vidzoo.weights.weights_file import WeightsFile
 
 _SEED = "/seed_generator/"  # a dropout layer's random state
+_LONGEST_HEADER = 2**20  # bytes; ours have some 2 kB
 _log = logging.getLogger("vidzoo")
 
 
@@ -178,7 +179,7 @@ def preprocess_settings(weights_file: WeightsFile | None, default: Mapping) -> M
 
 def _own_file(path, arrays):
     try:
-        header = json.loads(str(arrays.pop(read.HEADER)))
+        header = json.loads(_text(arrays.pop(read.HEADER)))
         weights_file = WeightsFile(
             path=path,
             network=header["network"],
@@ -202,3 +203,9 @@ def _own_file(path, arrays):
 def _checked(settings):
     """Arguments of `Preprocess`, or none of a network on features."""
     return Preprocess(**settings).settings() if settings else {}
+
+
+def _text(array):
+    if array.nbytes > _LONGEST_HEADER:
+        raise ValueError(f"it is {array.nbytes} bytes long")
+    return str(np.asarray(array))

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from vidzoo.weights.lazy import LazyArray
+
 # Bytes: fc7 of VGG-16, AlexNet and C3D has just as many; no convolution has half.
 _LARGE = 2**26
 # TensorFlow ends the process on memory that begins at no multiple of so many bytes.
@@ -31,17 +33,24 @@ def unset(shape, dtype=None):
     return _tensor(_aligned(np.zeros, shape, dtype))
 
 
-def assign(variable, array: np.ndarray) -> None:
+def assign(variable, array: np.ndarray | LazyArray) -> None:
     """As `variable.assign(array)`, with a single copy of a large array.
 
     Args:
         variable: a Keras variable.
-        array: of its shape, in any precision; it is not kept.
+        array: of its shape, in any precision; it is not kept. A lazy one is read, in
+            the variable's precision.
     """
+    is_lazy = isinstance(array, LazyArray)
     if _is_shared(array.shape, variable.dtype):
         values = _aligned(np.empty, array.shape, variable.dtype)
-        values[...] = array
+        if is_lazy:
+            array.read_into(values)
+        else:
+            values[...] = array
         array = _tensor(values)
+    elif is_lazy:
+        array = array.read(variable.dtype if variable.dtype in _SHARED else None)
     variable.assign(array)
 
 

@@ -15,7 +15,7 @@ class WeightsFile:
         backbone: a backbone's name.
         variant: the backbone's variant, e.g. `"v1.5"`.
         preprocess: arguments of `Preprocess` that the weights expect.
-        arrays: `layer/variable` -> array.
+        arrays: `layer/variable` -> array, lazy (`vidzoo.weights.lazy`) or NumPy's.
         differences: the layers in which a TDN takes differences; None for an
             initialisation, which fits a TDN with any.
         preset: the public weights that these are, by their names, or were made of

@@ -252,12 +252,14 @@ def test_a_tdn_takes_its_image_subnetwork_from_a_trained_tsn(run, records, tmp_p
     theirs = open_weights(run / "flow" / "weights.npz").arrays
     for name in ("image_conv1/kernel", "image_head/kernel"):  # frozen, but for 1e-12
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-9)
-    of_rgb = open_weights(out / "rgb" / "weights.npz").arrays["image_head/kernel"]
-    theirs = open_weights(run / "rgb" / "weights.npz").arrays["image_head/kernel"]
+    of_rgb, theirs = (
+        np.asarray(open_weights(file / "rgb/weights.npz").arrays["image_head/kernel"])
+        for file in (out, run)
+    )
     assert np.abs(of_rgb - theirs).max() > 1e-5  # of RGB the classifier trains
-    rgb = open_weights(start).arrays["image_conv1/kernel"]
+    rgb = np.asarray(open_weights(start).arrays["image_conv1/kernel"])
     expected = np.repeat(rgb.mean(2, keepdims=True), 10, axis=2)
-    difference = ours["difference_conv1/kernel"]
+    difference = np.asarray(ours["difference_conv1/kernel"])
     np.testing.assert_allclose(difference, expected, atol=0.02)  # trained two steps
     assert np.corrcoef(difference.ravel(), expected.ravel())[0, 1] > 0.98
     described = run_folder.read_finished(out / "flow")

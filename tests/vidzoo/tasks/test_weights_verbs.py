@@ -309,6 +309,23 @@ def test_a_failed_write_leaves_nothing(vidzoo, small, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_convert_never_replaces_what_another_process_made(
+    vidzoo, small, tmp_path, monkeypatch
+):
+    target = tmp_path / "x.weights.h5"
+    save = keras.Model.save_weights
+
+    def save_late(model, path):
+        save(model, path)
+        target.write_bytes(b"theirs")
+
+    monkeypatch.setattr(keras.Model, "save_weights", save_late)
+    code, out, err = vidzoo("convert", small, "--model=resnet18", f"--out={target}")
+    assert (code, out) == (1, "") and f"{target}: is there already" in err
+    assert target.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_unhappy_paths_of_convert(vidzoo, small, tmp_path):
     there = tmp_path / "there.npz"
     there.write_bytes(b"mine")

@@ -131,7 +131,7 @@ def test_every_spelling_of_the_names_is_accepted(resnet, vgg, resnet_file):
             (converter,) = [c for c in convert.CONVERTERS if c.recognises(renamed)]
             expected = converter.convert(dict(arrays))
             assert converter.convert(renamed).keys() == expected.keys()
-            assert not renamed, "arrays were left behind"
+            assert list(renamed) == list(names), "its own arrays were changed"
 
 
 def test_vgg16_without_its_wide_layers_enters_a_tsn(vgg, tmp_path):

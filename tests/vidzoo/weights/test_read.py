@@ -10,7 +10,7 @@ from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.catalogue import NETWORKS
 from vidzoo.tasks import known_network
-from vidzoo.weights import WeightsFile, assign, convert, load, read
+from vidzoo.weights import WeightsFile, assign, convert, lazy, load, read
 
 WEIGHTS = "weights/bvlc_googlenet_oihw.npz"
 RANDOM = np.random.default_rng(0)
@@ -64,10 +64,13 @@ def assert_same(found, expected, ordered=True):
     assert set(found) == set(expected)
     if ordered:
         assert list(found) == list(expected)
-    for name, array in expected.items():
-        assert found[name].dtype == array.dtype, name
-        assert found[name].shape == array.shape, name
-        assert found[name].tobytes() == array.tobytes(), name
+    with lazy.opened(found.values()):
+        for name, array in expected.items():
+            assert found[name].dtype == array.dtype, name
+            assert found[name].shape == array.shape, name
+            read_now = np.asarray(found[name])
+            assert (read_now.dtype, read_now.shape) == (array.dtype, array.shape), name
+            assert read_now.tobytes() == np.asarray(array).tobytes(), name
 
 
 @pytest.mark.parametrize("suffix, write, names", CASES, ids=[c[0] for c in CASES])
@@ -298,6 +301,17 @@ def test_pytorch_kinds_of_numbers(write, tmp_path):
     arrays = {kind: np.array([0, 1, 1, 100]).astype(kind) for kind in NUMBERS}
     write(tmp_path / "w.pth", arrays)
     assert_same(read.read(tmp_path / "w.pth"), arrays)
+
+
+def test_checkpoints_kinds_of_numbers(tmp_path):
+    arrays = {k: np.array([[0, 1], [1, 100]]).astype(k) for k in (*NUMBERS, "u2", "u8")}
+    arrays["scalar"], arrays["none"] = np.float32(3), np.zeros((0, 3), np.float32)
+    formats.write_tf2_checkpoint(tmp_path / "tf", arrays)
+    assert_same(
+        read.read(tmp_path / "tf"),
+        dict(zip(formats.tf2_names(arrays), arrays.values(), strict=True)),
+        ordered=False,
+    )
 
 
 def test_bfloat16_becomes_float32(tmp_path):

@@ -7,10 +7,8 @@ names and shapes and pools before it normalises: its arrays do not tell, the ord
 layers in its `.caffemodel` does.
 """
 
-import numpy as np
-
 from vidzoo.arrays import UnreadableError
-from vidzoo.weights.convert.converter import from_caffe, taken
+from vidzoo.weights.convert.converter import from_caffe
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["alexnet_bvlc"]
@@ -39,7 +37,7 @@ def convert(arrays: dict) -> dict:
         )
     num_channels = len(arrays["conv5/weights"])
     converted = {}
-    for name, blob in taken(arrays):
+    for name, blob in arrays.items():
         ours, array = from_caffe(name, blob, _layer, num_channels)
         is_grouped = ours.startswith(_GROUPED)
         converted |= _split(ours, array) if is_grouped else {ours: array}
@@ -52,7 +50,8 @@ def _layer(name):
 
 def _split(name, array):
     """An array as those of two groups, half of the filters in each."""
-    halves = np.array_split(array, 2, axis=-1)
+    half = -(-array.shape[-1] // 2)
     return {
-        name.replace("/", f"_group{i}/"): half for i, half in enumerate(halves, start=1)
+        name.replace("/", "_group1/"): array[..., :half],
+        name.replace("/", "_group2/"): array[..., half:],
     }

@@ -6,7 +6,7 @@ published `.caffemodel` also holds the two classifiers that serve training alone
 `loss1` and `loss2`; they are left out.
 """
 
-from vidzoo.weights.convert.converter import from_caffe, taken
+from vidzoo.weights.convert.converter import from_caffe
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["googlenet_bvlc"]
@@ -22,7 +22,7 @@ def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
     return dict(
         from_caffe(name, blob, _layer)
-        for name, blob in taken(arrays)
+        for name, blob in arrays.items()
         if not name.startswith(_AUXILIARY)
     )
 

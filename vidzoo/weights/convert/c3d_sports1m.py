@@ -5,7 +5,7 @@
 fc7 and head. fc6 reads a flattened map, channels first there.
 """
 
-from vidzoo.weights.convert.converter import from_caffe, taken
+from vidzoo.weights.convert.converter import from_caffe
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["c3d_sports1m"]
@@ -19,7 +19,7 @@ def recognises(names) -> bool:
 def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
     num_channels = len(arrays["conv5b/weights"])
-    return dict(from_caffe(*pair, _layer, num_channels) for pair in taken(arrays))
+    return dict(from_caffe(*pair, _layer, num_channels) for pair in arrays.items())
 
 
 def _layer(name):

@@ -1,6 +1,6 @@
 """What a converter is, and the changes of layout that several of them need."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +15,14 @@ class Converter:
     Attributes:
         PRESET: network, variant and preprocessing of what is recognised.
         recognises: whether array names are this network's.
-        convert: arrays by the origin's names to arrays by ours, `layer/variable`. It
-            takes them out of the dictionary it is given, lest memory hold them twice.
+        convert: arrays by the origin's names to arrays by ours, `layer/variable`. Lazy
+            ones stay so: it moves axes, merges and cuts them, and computes nothing.
             What it does not know keeps its name, and the model then refuses it.
     """
 
     PRESET: Preset
     recognises: Callable[[Iterable[str]], bool]
     convert: Callable[[dict], dict]
-
-
-def taken(arrays: dict) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields names and arrays, out of the dictionary."""
-    for name in list(arrays):
-        yield name, arrays.pop(name)
 
 
 def channels_last(kernel):

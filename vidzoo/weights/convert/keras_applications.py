@@ -10,7 +10,7 @@ without one (`notop`) serve video networks. ResNet-50 before Keras 2.2.5, of nam
 
 import re
 
-from vidzoo.weights.convert.converter import Converter, taken
+from vidzoo.weights.convert.converter import Converter
 from vidzoo.weights.presets import PRESETS
 
 _HEADS = ("predictions", "probs")
@@ -42,7 +42,7 @@ def _recogniser(markers, strangers=()):
 def _convert_by(rename):
     def convert(arrays):
         converted = {}
-        for name, array in taken(arrays):
+        for name, array in arrays.items():
             layer, variable = _split(name) if "/" in name else ("", name)
             ours = "head" if layer in _HEADS else rename(layer)
             converted[f"{ours}/{variable}" if ours else name] = array

@@ -9,7 +9,7 @@ Kernels have our layout; the classifier is a 1x1x1 convolution there.
 import re
 from functools import partial
 
-from vidzoo.weights.convert.converter import Converter, taken
+from vidzoo.weights.convert.converter import Converter
 from vidzoo.weights.presets import PRESETS
 
 _SCOPES = {"rgb": "RGB", "flow": "Flow"}
@@ -36,7 +36,7 @@ def _recognises(scope, names):
 
 def _convert(scope, arrays):
     converted = {}
-    for name, array in taken(arrays):
+    for name, array in arrays.items():
         ours = _name(name.removeprefix(f"{scope}/inception_i3d/"))
         if ours == "head/kernel":
             array = array.reshape(array.shape[-2:])  # (1, 1, 1, in, out)

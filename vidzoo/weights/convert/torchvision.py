@@ -12,7 +12,6 @@ from vidzoo.weights.convert.converter import (
     Converter,
     after_convolution,
     channels_last,
-    taken,
 )
 from vidzoo.weights.presets import PRESETS
 
@@ -91,7 +90,7 @@ def _convert(rename, last_convolution, arrays):
     """By a function of layer names; `last_convolution` feeds fc6, if there is one."""
     num_channels = len(arrays[last_convolution]) if last_convolution else None
     converted = {}
-    for name, array in taken(arrays):
+    for name, array in arrays.items():
         module, _, variable = name.rpartition(".")
         layer = rename(module)
         if layer and variable == _DROPPED:

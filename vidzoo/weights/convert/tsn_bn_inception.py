@@ -7,7 +7,7 @@ and moving variance, which a `.caffemodel` gives no names:
 `fc-action` in a trained TSN.
 """
 
-from vidzoo.weights.convert.converter import from_caffe, taken
+from vidzoo.weights.convert.converter import from_caffe
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["bn_inception_tsn"]
@@ -29,7 +29,7 @@ def recognises(names) -> bool:
 def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
     converted = {}
-    for name, blob in taken(arrays):
+    for name, blob in arrays.items():
         layer, _, variable = name.rpartition("/")
         if layer.endswith("_bn") and variable in _NORM_BLOBS:
             converted[f"{_layer(layer)}/{_NORM_BLOBS[variable]}"] = blob.reshape(-1)

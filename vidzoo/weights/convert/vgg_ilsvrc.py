@@ -4,7 +4,7 @@
 head. fc6 reads a flattened map, channels first there.
 """
 
-from vidzoo.weights.convert.converter import from_caffe, taken
+from vidzoo.weights.convert.converter import from_caffe
 from vidzoo.weights.presets import PRESETS
 
 PRESET = PRESETS["vgg16_vgg"]
@@ -23,7 +23,7 @@ def recognises(names) -> bool:
 def convert(arrays: dict) -> dict:
     """Renames and transposes: Caffe's arrays by name to ours by name."""
     num_channels = len(arrays["conv5_3/weights"])
-    return dict(from_caffe(*pair, _layer, num_channels) for pair in taken(arrays))
+    return dict(from_caffe(*pair, _layer, num_channels) for pair in arrays.items())
 
 
 def _layer(name):

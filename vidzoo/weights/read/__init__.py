@@ -1,8 +1,9 @@
 """Arrays of weights from files of every format, told apart by their content.
 
-One module per format. Each has `read(path)`, which gives the arrays by name, in the
-file's order, and raises `UnreadableError`. Nothing from a file is run, nothing beside
-it is opened, and what it declares is compared with its size before it is allocated.
+One module per format. Each has `opened(path)`, a context that lists the arrays by name,
+in the file's order, and raises `UnreadableError`; their numbers are read later, one
+array at a time (`vidzoo.weights.lazy`). Nothing from a file is run, nothing beside it
+is opened, and what it declares is compared with its size before it is allocated.
 """
 
 import zipfile
@@ -12,6 +13,7 @@ import numpy as np
 
 from vidzoo.arrays import UnreadableError
 from vidzoo.errors import WeightsError
+from vidzoo.weights.lazy import Listing, Source, unreadable
 from vidzoo.weights.read import (
     caffemodel,
     hdf5,
@@ -37,8 +39,11 @@ SUFFIXES = {
 }
 
 
-def read(path) -> dict[str, np.ndarray]:
-    """Reads the arrays of a weights file, in their own precision (bfloat16: float32).
+def read(path) -> Listing:
+    """Finds the arrays of a weights file, and checks that every number is finite.
+
+    They stay in the file, in their own precision (bfloat16: float32); `np.asarray` of
+    one reads it. Memory never holds more than a block of what is checked.
 
     Args:
         path: a `.npz`, `.h5`, `.weights.h5`, `.keras`, `.pth`, `.pt`, `.safetensors` or
@@ -46,7 +51,8 @@ def read(path) -> dict[str, np.ndarray]:
             `.index` file.
 
     Returns:
-        Arrays by the names that the file gives them, in its order.
+        Lazy arrays by the names that the file gives them, in its order. To read them
+        raises a WeightsError if the file has changed since, or is gone.
 
     Raises:
         WeightsError: there is no such file, it is damaged or of no known format, asks
@@ -64,21 +70,18 @@ def read(path) -> dict[str, np.ndarray]:
             f"{path}: no such weights file. Give the path of a weights file: "
             f"{', '.join(SUFFIXES)}, or a TensorFlow checkpoint's prefix."
         )
+    kind = path.suffix if path.suffix in SUFFIXES else "weights"
     try:
-        if path.is_file():
-            arrays = _reader(path).read(path)
-        else:
-            arrays = tensorflow_checkpoint.read(index)
-    # A damaged file makes the libraries raise nearly anything.
+        reader = _reader(path) if path.is_file() else tensorflow_checkpoint
     except Exception as error:
-        known = f"{path.suffix} " if path.suffix in SUFFIXES else "weights "
-        reason = str(error) if isinstance(error, UnreadableError) else repr(error)
-        raise WeightsError(
-            f"{path}: not a readable {known}file ({reason}). Give a file of named "
-            "arrays, as numpy.savez, Keras, PyTorch, safetensors, Caffe or TensorFlow "
-            "writes it."
-        ) from error
-    _check(path, arrays)
+        raise unreadable(path, kind, error) from error
+    files = [path]
+    if reader is tensorflow_checkpoint:
+        files = tensorflow_checkpoint.files(path if path.is_file() else index)
+    source = Source(path, files, reader, kind)
+    with source:
+        arrays = source.arrays()
+        _check(path, arrays)
     return arrays
 
 
@@ -133,19 +136,18 @@ def _check(path, arrays):
         raise WeightsError(
             f"{path}: {len(strange)} arrays do not hold numbers; first: {strange[0]}."
         )
-    broken = [name for name, array in arrays.items() if not _is_finite(array)]
+    broken = {}
+    for name, array in arrays.items():
+        if name != HEADER and (count := array.count(_not_finite)):
+            broken[name] = count
     if broken:
-        first = arrays[broken[0]]
-        count = sum(np.count_nonzero(~np.isfinite(row)) for row in np.atleast_1d(first))
+        first = next(iter(broken))
         raise WeightsError(
-            f"{path}: {len(broken)} arrays hold NaN or infinity; first: {broken[0]} "
-            f"({count} of its {first.size} values). Give weights that are finite."
+            f"{path}: {len(broken)} arrays hold NaN or infinity; first: {first} "
+            f"({broken[first]} of its {arrays[first].size} values). Give weights that "
+            "are finite."
         )
 
 
-def _is_finite(array):
-    """As `isfinite(array).all()`, without an array of truths: extremes keep NaN."""
-    if array.dtype.kind != "f" or not array.size:
-        return True
-    with np.errstate(invalid="ignore"):
-        return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+def _not_finite(numbers):
+    return ~np.isfinite(numbers)

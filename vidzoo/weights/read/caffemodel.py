@@ -6,13 +6,16 @@ Layers are those of V1 (field 2) and V2 (field 100); shapes are given as `BlobSh
 four numbers, or, by C3D's Caffe, as five.
 """
 
+import contextlib
 import math
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from vidzoo.arrays import UnreadableError, check_declared, fill
+from vidzoo.arrays import UnreadableError, blocks, check_declared
+from vidzoo.weights.lazy import Listing, Stored
 from vidzoo.weights.read import varint
 
 # NetParameter.layers (V1) and .layer (V2): where a layer has its name, type and blobs.
@@ -25,12 +28,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
 _MAX_FIELDS = 1_000_000
 _MAX_BLOBS = 20_000
-
-
-class Blobs(dict):
-    """Blobs by name; `layers` names all layers in order, those without blobs too."""
-
-    layers: tuple[str, ...] = ()
+_TAGS_AT_ONCE = 2**20
 
 
 def recognises(head: bytes) -> bool:
@@ -38,8 +36,9 @@ def recognises(head: bytes) -> bool:
     return head[:1] in (b"\x0a", b"\x12") or head[:2] == b"\xa2\x06"
 
 
-def read(path: Path) -> Blobs:
-    """Reads all blobs.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Listing]:
+    """Opens a file and lists all blobs; `layers` has those without blobs too.
 
     Raises:
         UnreadableError: the file is damaged, or holds no layer.
@@ -49,9 +48,9 @@ def read(path: Path) -> Blobs:
             blobs, layers = _blobs(data)
             size = len(data)
         check_declared((blob.nbytes() for blob in blobs.values()), size)
-        found = Blobs((name, blob.read(file)) for name, blob in blobs.items())
-        found.layers = layers
-        return found
+        listing = Listing((name, blob.stored(file)) for name, blob in blobs.items())
+        listing.layers = layers
+        yield listing
 
 
 class _Blob:
@@ -64,19 +63,19 @@ class _Blob:
     def nbytes(self):
         return sum(count * dtype.itemsize for _, count, _, dtype in self.runs)
 
-    def read(self, file):
-        parts = []
+    def stored(self, file):
+        dtype = self.runs[0][3].newbyteorder("=")
+        return Stored(self.shape, dtype, lambda: self._blocks(file))
+
+    def _blocks(self, file):
         for start, count, stride, dtype in self.runs:
             file.seek(start)
             if stride == dtype.itemsize:
-                parts.append(fill(file, count, dtype))
+                yield from blocks(file, count, dtype)
             else:  # each number behind its own tag
                 record = np.dtype([("tag", "u1"), ("number", dtype)])
-                parts.append(fill(file, count, record)["number"].copy())
-        array = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(
-            self.shape
-        )
+                for block in blocks(file, count, record):
+                    yield block["number"]
 
 
 def _blobs(data):
@@ -119,8 +118,7 @@ def _blob(data, start, end, name, kind, index):
             runs.setdefault(field, []).append((here, behind - here, 0))
         elif wire in _SIZES:  # numbers one by one, each behind a tag of one byte
             stride = _SIZES[wire] + 1
-            tags = data[here - 1 : end - stride + 1 : stride]
-            length = stride * (len(tags) - len(tags.lstrip(tags[:1])))
+            length = _run_length(data, here - 1, end - stride + 1, stride)
             behind = here - 1 + length
             runs.setdefault(field, []).append((here - 1, length, stride))
         start = behind
@@ -141,6 +139,18 @@ def _blob(data, start, end, name, kind, index):
     if math.prod(shape) != total:
         raise UnreadableError(f"{name} declares the shape {shape}, and holds {total}")
     return _Blob(shape, pieces or [(start, 0, dtype.itemsize, dtype)])
+
+
+def _run_length(data, start, end, stride):
+    """Bytes of a run of equal tags, `stride` bytes apart; without keeping its pages."""
+    step = stride * _TAGS_AT_ONCE
+    for here in range(start, end, step):
+        tags = data[here : min(here + step, end) : stride]
+        rest = tags.lstrip(data[start : start + 1])
+        data.madvise(mmap.MADV_DONTNEED)
+        if rest or here + step >= end:
+            return here - start + stride * (len(tags) - len(rest))
+    return 0
 
 
 def _is_c3d(sizes):

@@ -6,14 +6,18 @@ writes layers under their class, `layers/conv2d_3`, and the name beside it); in 
 files the dataset's path. An optimizer's state and random seeds are left out.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from vidzoo.arrays import UnreadableError, check_declared
+from vidzoo.weights.lazy import Listing, Stored
 from vidzoo.weights.read import hdf5_header
+from vidzoo.weights.read.bfloat16 import from_bfloat16
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Filters that keep the size: shuffle, Fletcher's checksum. HDF5 unpacks others without
@@ -21,6 +25,9 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {2, 3}
 _LEGACY = "layer_names"
 _LEFT_OUT = {"optimizer", "optimizer_weights", "seed_generator"}
+_BLOCK = 2**18  # numbers read at once
+_MAX_FILTERED_CHUNK = 2**26  # bytes, which HDF5 holds to give one number of them
+_MAX_TEXT = 2**24
 _MAX_OBJECTS = 200_000
 _MAX_DEPTH = 64
 
@@ -29,18 +36,20 @@ class _UncheckedError(UnreadableError):
     """How long a text is cannot be told before it is read."""
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """Reads all datasets of numbers.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Listing]:
+    """Opens a file and lists its datasets of numbers.
 
     Raises:
         UnreadableError: the file is damaged, or refers to anything outside it.
     """
-    with path.open("rb") as file:
-        return read_stream(file)
+    with path.open("rb") as file, opened_stream(file) as listing:
+        yield listing
 
 
-def read_stream(file) -> dict[str, np.ndarray]:
-    """As `read`, from an open, seekable binary file."""
+@contextlib.contextmanager
+def opened_stream(file) -> Iterator[Listing]:
+    """As `opened`, of an open, seekable binary file."""
     size = file.seek(0, 2)
     file.seek(0)
     with h5py.File(file, "r") as root:
@@ -51,7 +60,9 @@ def read_stream(file) -> dict[str, np.ndarray]:
             _check(path, dataset, size)
         paths = _names(root, datasets, file)
         check_declared((_nbytes(datasets[path]) for path in paths), size)
-        return {name: _array(path, datasets[path]) for path, name in paths.items()}
+        yield Listing(
+            (name, _stored(path, datasets[path])) for path, name in paths.items()
+        )
 
 
 def _walk(group, path, datasets, seen, depth):
@@ -99,6 +110,11 @@ def _check(path, dataset, file_size):
     if dataset.chunks and declared:  # HDF5 reads a whole chunk for its first number
         chunk = math.prod(dataset.chunks) * dataset.id.get_type().get_size()
         declared = max(declared, chunk)
+        if filters and chunk > _MAX_FILTERED_CHUNK:
+            raise UnreadableError(
+                f"refused: {path} is filtered in chunks of {chunk} bytes; unpack the "
+                "file first, as h5repack -f NONE does"
+            )
     stored = min(dataset.id.get_storage_size(), file_size)
     if declared > stored:
         raise UnreadableError(f"{path} declares {declared} bytes, and holds {stored}")
@@ -187,19 +203,36 @@ def _check_text(group, attribute, file):
                 "write them as bytes of one length, as Keras does"
             )
         sizes += lengths
-    if sum(sizes) > file.seek(0, 2):
+    if sum(sizes) > min(file.seek(0, 2), _MAX_TEXT):
         raise UnreadableError(
             f"its attribute {attribute} of {group.name} declares {sum(sizes)} bytes"
         )
 
 
-def _array(path, dataset):
+def _stored(path, dataset):
     bfloat16 = dataset.dtype == "V2"  # so Keras writes it
     if not bfloat16 and dataset.dtype.kind not in "fiub":
         raise UnreadableError(f"refused: {path} holds {dataset.dtype}, not numbers")
-    array = np.empty(dataset.shape, dataset.dtype)
-    if array.size:
-        dataset.read_direct(array)
-    if bfloat16:  # the upper half of a float32
-        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    shape, dtype = dataset.shape, dataset.dtype.newbyteorder("=")
+    if not bfloat16:
+        return Stored(shape, dtype, lambda: _blocks(dataset))
+    return Stored(
+        shape, np.dtype(np.float32), lambda: map(from_bfloat16, _blocks(dataset))
+    )
+
+
+def _blocks(dataset):
+    """A dataset's numbers in C's order, cut along one axis after those before it."""
+    shape = dataset.shape
+    if not shape:
+        yield np.atleast_1d(dataset[()])
+        return
+    axis, inner = len(shape) - 1, 1  # of how many numbers a step along the axis is
+    while axis and inner * shape[axis] <= _BLOCK:
+        inner *= shape[axis]
+        axis -= 1
+    step = max(1, _BLOCK // max(1, inner))
+    for place in np.ndindex(shape[:axis]):
+        for start in range(0, shape[axis], step):
+            block = dataset[(*place, slice(start, start + step))]
+            yield block.reshape(-1)

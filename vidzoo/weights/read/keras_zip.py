@@ -3,15 +3,16 @@
 The model's description, `config.json`, is searched for code, never built.
 """
 
+import contextlib
 import json
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from vidzoo.arrays import UnreadableError, open_zip
+from vidzoo.weights.lazy import Listing
 from vidzoo.weights.read import hdf5
 
 CONFIG = "config.json"
@@ -21,8 +22,9 @@ _SETTINGS = ("channel_order", "scale", "mean", "std")
 _CONFIG_LIMIT = 8 * 2**20
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """Reads the arrays of the weights; see `hdf5` for their names.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Listing]:
+    """Opens a file and lists the arrays of the weights; see `hdf5` for their names.
 
     Raises:
         UnreadableError: the file is damaged, or its description holds code.
@@ -36,7 +38,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
         with tempfile.TemporaryFile() as weights:
             with archive.open(WEIGHTS) as member:
                 shutil.copyfileobj(member, weights)
-            return hdf5.read_stream(weights)
+            with hdf5.opened_stream(weights) as listing:
+                yield listing
 
 
 def preprocess_settings(path: Path) -> dict | None:

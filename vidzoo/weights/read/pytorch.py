@@ -6,23 +6,37 @@ tensors, their storages, and the types that describe them. A checkpoint with a
 names joined by dots. What is no tensor, such as an epoch's number, is left out.
 """
 
+import contextlib
 import io
 import math
 import mmap
 import struct
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from vidzoo.arrays import UnreadableError, check_declared, fill, open_zip
+from vidzoo.arrays import (
+    UnreadableError,
+    blocks,
+    check_declared,
+    member_start,
+    open_zip,
+)
+from vidzoo.weights.lazy import Listing, Stored
 from vidzoo.weights.read import pickle_subset
+from vidzoo.weights.read.bfloat16 import from_bfloat16
 
 # The pickled number 0x1950A86A20F9469CFC6C with which the stream begins.
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MAGIC_BYTES = _MAGIC.to_bytes(10, "little")
 _STREAM_VERSION = 1001
 _PICKLE_LIMIT = 16 * 2**20
+_PIECE = 2**20
+_MAX_GAPS = 64 * 2**20  # bytes between a tensor's numbers that are read with them
 _BFLOAT16 = "bfloat16"
 _STORAGES = {
     "Double": "f8",
@@ -67,8 +81,9 @@ def recognises(head: bytes) -> bool:
     return head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """Reads all tensors as arrays.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Listing]:
+    """Opens a file and lists all tensors, as arrays.
 
     Raises:
         UnreadableError: the file is damaged, or asks for anything but tensors.
@@ -76,39 +91,63 @@ def read(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"
         file.seek(0)
-        return _read_zip(file) if is_zip else _read_stream(file)
+        if not is_zip:
+            yield _list_stream(file)
+            return
+        with open_zip(file) as archive:
+            yield _list_zip(file, archive)
 
 
-def _read_zip(file):
-    with open_zip(file) as archive:
-        pickles = [n for n in archive.namelist() if n.rpartition("/")[2] == "data.pkl"]
-        if len(pickles) != 1:
-            raise UnreadableError("it has several data.pkl")
-        root = pickles[0].removesuffix("data.pkl")
-        if archive.getinfo(pickles[0]).file_size > _PICKLE_LIMIT:
-            raise UnreadableError("its data.pkl is no list of tensors: too long")
-        content = io.BytesIO(archive.read(pickles[0]))
-        order = "<"
-        if f"{root}byteorder" in archive.namelist():
-            order = _order(archive.read(f"{root}byteorder") == b"little")
+def _list_zip(file, archive):
+    pickles = [n for n in archive.namelist() if n.rpartition("/")[2] == "data.pkl"]
+    if len(pickles) != 1:
+        raise UnreadableError("it has several data.pkl")
+    root = pickles[0].removesuffix("data.pkl")
+    if archive.getinfo(pickles[0]).file_size > _PICKLE_LIMIT:
+        raise UnreadableError("its data.pkl is no list of tensors: too long")
+    content = io.BytesIO(archive.read(pickles[0]))
+    order = "<"
+    if f"{root}byteorder" in archive.namelist():
+        order = _order(archive.read(f"{root}byteorder") == b"little")
+    compared = set()  # storages of which parts are read, by the checksum of the whole
 
-        def read_storage(storage, dtype):
-            info = archive.getinfo(f"{root}data/{storage.key}")
-            if info.file_size != storage.count * dtype.itemsize:
-                raise UnreadableError(
-                    f"its storage {storage.key} declares {storage.count} numbers, and "
-                    f"holds {info.file_size} bytes"
-                )
+    def numbers(storage, start, count, dtype):
+        info = archive.getinfo(f"{root}data/{storage.key}")
+        if count == storage.count:
             with archive.open(info) as member:
-                array = fill(member, storage.count, dtype)
+                yield from blocks(member, count, dtype)
                 member.read(1)  # at its end, its checksum is compared
-            return array
+            return
+        if storage.key not in compared:
+            _compare_checksum(archive, info)
+            compared.add(storage.key)
+        file.seek(member_start(file, info) + start * dtype.itemsize)
+        yield from blocks(file, count, dtype)
 
-        tensors = _tensors(pickle_subset.load(content, _stand_ins(), _persistent))
-        return _arrays(tensors, file.seek(0, 2), read_storage, order)
+    def check(storage, num_bytes, is_cut):
+        info = archive.getinfo(f"{root}data/{storage.key}")
+        if info.file_size != num_bytes:
+            raise UnreadableError(
+                f"its storage {storage.key} declares {storage.count} numbers, and "
+                f"holds {info.file_size} bytes"
+            )
+        if is_cut and info.compress_type != zipfile.ZIP_STORED:
+            raise UnreadableError(
+                f"refused: its storage {storage.key} is compressed, and tensors are "
+                "parts of it; write it anew by torch.save"
+            )
+
+    tensors = _tensors(pickle_subset.load(content, _stand_ins(), _persistent))
+    return _listing(tensors, file.seek(0, 2), check, numbers, order)
 
 
-def _read_stream(file):
+def _compare_checksum(archive, info):
+    with archive.open(info) as member:
+        while member.read(_PIECE):
+            pass
+
+
+def _list_stream(file):
     """A number, a version, a description, the pickle, keys, then the storages."""
     size = file.seek(0, 2)
     seen = {}
@@ -117,7 +156,8 @@ def _read_stream(file):
         storage = _persistent(*identifier)
         return seen.setdefault(storage.key, storage) and storage
 
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+    length = min(size, _PICKLE_LIMIT)
+    with mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ) as view:
         first = pickle_subset.load(view, _stand_ins(), persistent)
         if first != _MAGIC:
             raise UnreadableError(
@@ -146,11 +186,14 @@ def _read_stream(file):
         if start > size:
             raise UnreadableError(f"it ends {start - size} bytes early")
 
-    def read_storage(storage, dtype):
-        file.seek(starts[storage.key])
-        return fill(file, storage.count, dtype)
+    def numbers(storage, start, count, dtype):
+        file.seek(starts[storage.key] + start * dtype.itemsize)
+        return blocks(file, count, dtype)
 
-    return _arrays(_tensors(content), size, read_storage, order)
+    def check(storage, num_bytes, is_cut):
+        """That it is all there was found out above."""
+
+    return _listing(_tensors(content), size, check, numbers, order)
 
 
 def _stand_ins():
@@ -235,50 +278,68 @@ def _tensors(content):
     return found
 
 
-def _arrays(tensors, file_size, read_storage, order):
+def _listing(tensors, file_size, check_storage, numbers, order):
     check_declared((tensor.nbytes() for tensor in tensors.values()), file_size)
-    arrays = dict.fromkeys(tensors)
-    by_storage = {}
+    listing = Listing()
+    stretches = []
     for name, tensor in tensors.items():
-        by_storage.setdefault((tensor.storage.key, tensor.storage.kind), []).append(
-            name
+        storage, num_stored, arrange = tensor.storage, *_stretch(tensor, name)
+        dtype = np.dtype(_bits(storage.kind)).newbyteorder(order)
+        is_cut = num_stored < storage.count
+        check_storage(storage, storage.count * dtype.itemsize, is_cut)
+        stretches.append(num_stored * dtype.itemsize)
+        read = partial(numbers, storage, tensor.offset, num_stored, dtype)
+        listing[name] = Stored(
+            tensor.shape, _dtype(storage.kind), _as(storage.kind, read), arrange
         )
-    for (_, kind), names in by_storage.items():
-        dtype = np.dtype(_bits(kind)).newbyteorder(order)
-        storage = read_storage(tensors[names[0]].storage, dtype)
-        for name in names:
-            arrays[name] = _number(_view(storage, tensors[name], name), kind)
-    return arrays
+        if arrange:
+            listing[name] = replace(listing[name], num_stored=num_stored)
+    check_declared(stretches, file_size)
+    return listing
 
 
-def _view(storage, tensor, name):
-    """A tensor's numbers in its storage; a copy, unless they are all of it in order."""
-    if len(tensor.shape) != len(tensor.strides):
-        raise UnreadableError(f"{name} has {len(tensor.strides)} strides")
-    pairs = zip(tensor.shape, tensor.strides, strict=True)
-    reach = tensor.offset + sum((size - 1) * stride for size, stride in pairs)
-    if 0 in tensor.shape:
-        return np.empty(tensor.shape, storage.dtype)
-    if reach >= len(storage):
+def _stretch(tensor, name):
+    """How many numbers from its first to its last, and how they are the tensor."""
+    shape, strides = tensor.shape, tensor.strides
+    if len(shape) != len(strides):
+        raise UnreadableError(f"{name} has {len(strides)} strides")
+    if 0 in shape:
+        return 0, None
+    span = sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    if tensor.offset + span >= tensor.storage.count:
         raise UnreadableError(
-            f"{name} reaches number {reach} of a storage of {len(storage)}"
+            f"{name} reaches number {tensor.offset + span} of a storage of "
+            f"{tensor.storage.count}"
         )
-    view = np.lib.stride_tricks.as_strided(
-        storage[tensor.offset :],
-        tensor.shape,
-        [stride * storage.itemsize for stride in tensor.strides],
-        writeable=False,
-    )
-    whole = view.flags.c_contiguous and view.size == len(storage)
-    return storage.reshape(tensor.shape) if whole else view.copy(order="C")
+    in_order = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    triples = zip(shape, strides, in_order, strict=True)
+    if all(n == 1 or stride == wanted for n, stride, wanted in triples):
+        return span + 1, None
+    itemsize = np.dtype(_bits(tensor.storage.kind)).itemsize
+    if (span + 1) * itemsize > 2 * tensor.nbytes() + _MAX_GAPS:
+        raise UnreadableError(
+            f"refused: {name} is scattered over {span + 1} numbers; save a copy that "
+            "is contiguous"
+        )
+
+    def arrange(numbers):
+        steps = [stride * numbers.itemsize for stride in strides]
+        return np.lib.stride_tricks.as_strided(numbers, shape, steps, writeable=False)
+
+    return span + 1, arrange
 
 
-def _number(array, kind):
-    if kind == _BFLOAT16:  # the upper half of a float32
-        return (array.astype(np.uint32) << 16).view(np.float32)
+def _dtype(kind):
+    return np.dtype(np.float32 if kind == _BFLOAT16 else kind)
+
+
+def _as(kind, read):
+    """The numbers that a storage's bits are."""
+    if kind == _BFLOAT16:
+        return lambda: (from_bfloat16(block.astype(np.uint16)) for block in read())
     if kind == "?":
-        return array != 0
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+        return lambda: (block != 0 for block in read())
+    return read
 
 
 def _bits(kind):

@@ -1,18 +1,24 @@
 """TensorFlow checkpoints of TF 1 and 2: an `.index` beside its `.data-…` shards.
 
-The index is read here first, checksums and all: TensorFlow itself ends the process on
-some damaged ones. Names are the variables', less `/.ATTRIBUTES/VARIABLE_VALUE`; the
-bookkeeping of TF 2's object graph, optimizer slots included, is left out.
+TensorFlow itself is not needed: it ends the process on some damaged indices, and takes
+a large variable's memory twice. Names are the variables', less
+`/.ATTRIBUTES/VARIABLE_VALUE`; the bookkeeping of TF 2's object graph, optimizer slots
+included, is left out.
 """
 
+import contextlib
+import glob
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from vidzoo.arrays import UnreadableError
-from vidzoo.weights.read import varint
+from vidzoo.arrays import UnreadableError, blocks
+from vidzoo.weights.lazy import Listing, Stored
+from vidzoo.weights.read import crc32c, varint
+from vidzoo.weights.read.bfloat16 import from_bfloat16
 
 # The last bytes of LevelDB's tables, of which the index is one.
 FOOTER = struct.pack("<Q", 0xDB4775248B80FB57)
@@ -22,58 +28,56 @@ _SLOT = "/.OPTIMIZER_SLOT/"
 _INDEX_LIMIT = 4 * 2**20
 _FOOTER_SIZE = 48
 _TRAILER_SIZE = 5
-# tensorflow.DataType: number -> bytes each (bfloat16 is 14, bool 10, half 19)
-_SIZES = {1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 9: 8, 10: 1, 14: 2, 17: 2, 19: 2}
-_SIZES |= {22: 4, 23: 8}
+# tensorflow.DataType: number -> kind
+_BFLOAT16 = 14
+_KINDS = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?"}
+_KINDS |= {_BFLOAT16: "<u2", 17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8"}
 _STRING = 7
+# Protobuf's wire types of a fixed length, such as a checksum's
+_FIXED = {1: struct.Struct("<Q"), 5: struct.Struct("<I")}
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """Reads all variables.
+def files(path: Path) -> list[Path]:
+    """The index and the shards beside it."""
+    return [path, *sorted(path.parent.glob(f"{glob.escape(path.stem)}.data-*"))]
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Listing]:
+    """Opens a checkpoint and lists all variables.
 
     Args:
-        path: the `.index` file; its shards lie beside it.
+        path: the `.index` file, beside which its shards lie, or the prefix of both.
 
     Raises:
         UnreadableError: the checkpoint is damaged or lacks a shard.
     """
+    if not path.is_file():
+        path = Path(f"{path}.index")
     if path.suffix != ".index":
         raise UnreadableError(
             "a TensorFlow table, but not a checkpoint's .index file (one-file "
             "checkpoints, of before 2017, are not read)"
         )
-    wanted = _wanted(path)
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise UnreadableError(
-            "TensorFlow's checkpoints need tensorflow installed"
-        ) from error
-    reader = tf.train.load_checkpoint(str(path).removesuffix(".index"))
-    arrays = {}
-    for key, name in wanted.items():
-        array = np.asarray(reader.get_tensor(key))
-        bfloat16 = array.dtype.name == "bfloat16"
-        arrays[name] = array.astype(np.float32) if bfloat16 else array
-    return arrays
+    yield _listing(path)
 
 
-def _wanted(path):
-    """Key -> name of the variables, after their places in the shards are checked."""
+def _listing(path):
+    """The variables, after their places in the shards are checked."""
     if path.stat().st_size > _INDEX_LIMIT:
         raise UnreadableError("its index is too long to be one")
     entries = _entries(path.read_bytes())
     header = _message(entries.pop(b"", b""))
     num_shards = header.get(1, 1)
-    sizes = {}
+    shards = {}
     for i in range(min(num_shards, 10_000)):
         shard = Path(f"{path.with_suffix('')}.data-{i:05}-of-{num_shards:05}")
         if not shard.is_file():
             raise UnreadableError(f"{shard.name} is missing; put it beside the index")
-        sizes[i] = shard.stat().st_size
+        shards[i] = shard
     if header.get(2, 0):
         raise UnreadableError("it was written big-endian")
-    wanted = {}
+    listing = Listing()
     for key, value in entries.items():
         name = key.decode()
         entry = _message(value)
@@ -82,21 +86,43 @@ def _wanted(path):
         kind, start, length = entry.get(1, 0), entry.get(4, 0), entry.get(5, 0)
         if kind == _STRING and name.endswith(("/OBJECT_CONFIG_JSON", "_GRAPH")):
             continue
-        if kind not in _SIZES:
+        if kind not in _KINDS:
             raise UnreadableError(f"{name} is of TensorFlow's type {kind}, not numbers")
         if 7 in entry:
             raise UnreadableError(f"{name} is cut into slices, which are not read")
-        declared = math.prod(_shape(entry.get(2, b""))) * _SIZES[kind]
-        shard_size = sizes.get(entry.get(3, 0), 0)
+        shard = shards.get(entry.get(3, 0))
+        shard_size = shard.stat().st_size if shard else 0
+        shape = tuple(_shape(entry.get(2, b"")))
+        declared = math.prod(shape) * np.dtype(_KINDS[kind]).itemsize
         if declared != length or start + length > shard_size:
             raise UnreadableError(
                 f"{name} declares {declared} bytes, at {start} of a shard of "
                 f"{shard_size}"
             )
-        wanted[name] = name.removesuffix(_VALUE)
-    if sum(1 for _ in wanted) != len(set(wanted.values())):
-        raise UnreadableError("two of its variables share a name")
-    return wanted
+        ours = name.removesuffix(_VALUE)
+        if ours in listing:
+            raise UnreadableError("two of its variables share a name")
+        listing[ours] = _stored(name, shape, kind, shard, start, entry.get(6, 0))
+    return listing
+
+
+def _stored(name, shape, kind, shard, start, checksum):
+    dtype = np.dtype(_KINDS[kind])
+
+    def numbers():
+        crc = crc32c.START
+        with shard.open("rb") as file:
+            file.seek(start)
+            for block in blocks(file, math.prod(shape), dtype):
+                crc = crc32c.update(crc, block.view(np.uint8))
+                yield block
+        if crc32c.masked(crc) != checksum:
+            raise UnreadableError(f"{name} is damaged: its checksum differs")
+
+    if kind == _BFLOAT16:
+        as_float32 = np.dtype(np.float32)
+        return Stored(shape, as_float32, lambda: map(from_bfloat16, numbers()))
+    return Stored(shape, dtype, numbers)
 
 
 def _shape(message):
@@ -136,7 +162,8 @@ def _block(data, offset, size):
     if end + _TRAILER_SIZE > len(data):
         raise UnreadableError("its index is cut short")
     (checksum,) = struct.unpack_from("<I", data, end + 1)
-    if _masked_crc32c(data[offset : end + 1]) != checksum:
+    crc = crc32c.update(crc32c.START, data[offset : end + 1])
+    if crc32c.masked(crc) != checksum:
         raise UnreadableError("its index is damaged: a checksum differs")
     if data[end]:
         raise UnreadableError("its index is compressed, which TensorFlow does not do")
@@ -162,7 +189,7 @@ def _message(data):
 
 
 def _pairs(data):
-    """A protobuf message's fields; fixed ones, checksums, are passed over."""
+    """A protobuf message's fields."""
     position = 0
     while position < len(data):
         tag, position = varint.read(data, position)
@@ -176,28 +203,9 @@ def _pairs(data):
                 raise UnreadableError("its index is damaged")
             yield number, data[position : position + length]
             position += length
-        elif wire in (1, 5):
-            position += 8 if wire == 1 else 4
+        elif wire in _FIXED:
+            kind = _FIXED[wire]
+            yield number, kind.unpack_from(data, position)[0]
+            position += kind.size
         else:
             raise UnreadableError("its index is damaged")
-
-
-def _crc32c_table():
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_TABLE = _crc32c_table()
-
-
-def _masked_crc32c(data):
-    """CRC-32C as LevelDB keeps it: rotated, and a constant added."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 255] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
