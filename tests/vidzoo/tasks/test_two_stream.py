@@ -444,3 +444,26 @@ def test_unknown_names(records, tmp_path):
             train.run(records, tmp_path / "out", model="tsn", **options | wrong)
     with pytest.raises(UsageError, match="`method` must be one of tvl1"):
         flow.run(records, tmp_path / "out", method="raft")
+
+
+# Of full-length video
+
+
+def test_streams_of_full_length_video(records, videos, tmp_path):
+    run, model = tmp_path / "run", tmp_path / "model"
+    two_stream.train(
+        records,
+        run,
+        model="lstm_classifier",
+        split="train1",
+        model_options={"num_layers": 1, "num_cells": 8},
+        changes={"epochs": 1, "batch_size": 4, "num_frames": 5},
+        **TINY,
+    )
+    arguments = run_folder.read_finished(run / "flow")["arguments"]
+    assert (arguments["modality"], arguments["frame_shape"][-1]) == ("flow_image", 2)
+    scores, _ = two_stream.evaluate(run, records, protocol="whole-video")
+    assert set(scores.streams) == {"rgb", "flow"}
+    export.run(run, model)
+    found = predict.Classifier(model).predict(videos / scores.video_ids[0])
+    assert found.error is None and np.isfinite(found.logits).all()
