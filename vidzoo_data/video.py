@@ -16,6 +16,7 @@ from vidzoo.errors import VideoError
 
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what a writer that cannot seek back leaves
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_LONGEST_HEADER = 2**16  # bytes, in which an AVI describes its streams
 _MEND = "copy or download it again"
 
 
@@ -129,6 +130,8 @@ class Decoded:
             )
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # its default has changed
         self.fps = _number(self._capture.get(cv2.CAP_PROP_FPS))
+        if _states_no_rate(path):
+            self.fps = 0.0
         self.declared_frames = int(_number(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self._first = self._read()
         if self._first is None:
@@ -220,6 +223,22 @@ def open_video(path: str | os.PathLike) -> Decoded:
     """
     check_container(path)
     return Decoded(path)
+
+
+def _states_no_rate(path):
+    """Whether an AVI's header has 0 for its video's rate, for which FFmpeg says 25."""
+    with open(path, "rb") as file:
+        start = file.read(_LONGEST_HEADER)
+    if start[:4] != b"RIFF" or start[8:12] != b"AVI ":
+        return False
+    place = start.find(b"strh")
+    while place >= 0:
+        stream = start[place + 8 :]  # after the chunk's name and length
+        if stream[:4] == b"vids" and len(stream) >= 28:
+            scale, rate = struct.unpack("<II", stream[20:28])
+            return not (scale and rate)
+        place = start.find(b"strh", place + 4)
+    return False
 
 
 def _number(value):

@@ -186,9 +186,20 @@ def test_flow_in_chunks(tmp_path):
 # What cannot be shown
 
 
-def test_a_rate_is_needed(tmp_path, monkeypatch):
+def without_rate(path):
+    """Writes 0 for the rate of an AVI, wherever its header has it."""
+    data = bytearray(path.read_bytes())
+    main, stream = data.index(b"avih") + 8, data.index(b"strh") + 8
+    data[main : main + 4] = bytes(4)  # microseconds per frame
+    data[stream + 20 : stream + 28] = bytes(8)  # scale and rate
+    path.write_bytes(data)
+
+
+def test_a_rate_is_needed(tmp_path):
     path = make_video(tmp_path / "a.avi", 5)
-    monkeypatch.setattr(video, "_number", lambda value: 0.0)
+    without_rate(path)
+    with video.open_video(path) as decoded:  # where FFmpeg says 25
+        assert decoded.fps == 0
     assert len(next(in_chunks(path, Whole()))) == 5
     message = r"a.avi: the file does not say how many .* which Whole\(fps=1, .* needs;"
     with pytest.raises(VideoError, match=message):

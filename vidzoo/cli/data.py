@@ -134,7 +134,6 @@ def features(verbs):
     verb.add_argument(
         "--fps", type=float, help="frames per second (all that are stored)"
     )
-    verb.add_argument("--first", type=flags.count, help="frames of each video (all)")
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
     verb.set_defaults(function=_run_features)
 
@@ -142,7 +141,7 @@ def features(verbs):
 def _run_features(args):
     from vidzoo.tasks import features, show
 
-    names = ("layer", "frame_size", "fps", "first")
+    names = ("layer", "frame_size", "fps")
     options = flags.taken(args, "weights", "backbone", "modality", "accept_license")
     summary = features.run(
         args.records, args.out, **options, **flags.given(args, *names)

@@ -96,3 +96,8 @@ def count(text):
     if number < 1:
         raise argparse.ArgumentTypeError(f"'{text}': give a number of 1 or more")
     return number
+
+
+def count_or_all(text):
+    """A flag's type: a number of 1 or more, or `all`."""
+    return text if text == "all" else count(text)

@@ -144,9 +144,9 @@ def _add_full_length(verb):
     )
     verb.add_argument(
         "--first",
-        type=flags.count,
-        help="frames of each video to see at most, shorter ones repeated; 300 at 1 fps "
-        "are the first 5 minutes (the recipe's)",
+        type=flags.count_or_all,
+        help="frames of each video to see at most, shorter ones repeated, or all; 300 "
+        "at 1 fps are the first 5 minutes (the recipe's)",
     )
     verb.add_argument(
         "--pooling",
@@ -176,7 +176,7 @@ _MODEL_OPTIONS = (
 )
 _CHANGES = (
     *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss", "crop"),
-    *("flip", "first"),
+    "flip",
 )
 
 
@@ -184,8 +184,9 @@ def _run_train(args):
     from vidzoo.tasks import expansion, train, two_stream
 
     changes = flags.given(args, *_CHANGES)
-    if args.fps is not None:
-        changes["fps"] = None if args.fps == "all" else args.fps
+    for name in ("fps", "first"):
+        if (value := getattr(args, name)) is not None:
+            changes[name] = None if value == "all" else value
     function, options = train.run, flags.taken(args, "modality")
     num_frames = args.num_frames or []
     if len(num_frames) > 1:

@@ -85,7 +85,10 @@ class RealFrames(keras.layers.Layer):
         check = tf.debugging.Assert(
             ~tf.reduce_any(unfit), [self._message(), numbers], summarize=8
         )
-        with tf.control_dependencies([check]):
+        lengths = tf.shape(clip)[1], tf.shape(real)[1]
+        message = "`clip` and `mask` must have as many frames. Received:"
+        same = tf.debugging.Assert(tf.equal(*lengths), [message, *lengths])
+        with tf.control_dependencies([check, same]):
             return tf.identity(clip), tf.identity(real)
 
 

@@ -30,8 +30,8 @@ NETWORKS = {
 }
 AGGREGATES = ("max", "average", "fc")
 _KERNELS = 256  # of the time-domain convolution, 3x3 over one window
-# Poolings with the layers of a network on single frames: each starts any other.
-_SAME_LAYERS = ("conv", "late", "slow")
+# Poolings that a network on single frames expands to, if it has their hidden layers.
+_OF_SINGLE_FRAMES = ("conv", "late", "slow")
 
 
 def FeaturePooling(
@@ -100,10 +100,10 @@ def FeaturePooling(
     options = (fc_size, dropout, frame_network.owns(frames.weights_file, network))
     x = _POOLINGS[pooling](frames, _Pool(aggregate), options)
     model = keras.Model(frames.inputs, classifier(x, num_classes), name=name)
-    alike = [network_name(p, aggregate) for p in _SAME_LAYERS]
-    same = pooling in _SAME_LAYERS and aggregate != "fc"
+    hidden = frames.backbone is not None and frames.backbone.hidden
+    same_layers = hidden and pooling in _OF_SINGLE_FRAMES and aggregate != "fc"
     frame_network.set_weights(
-        model, frames, network, (*alike, "single_frame") if same else ()
+        model, frames, network, ("single_frame",) if same_layers else ()
     )
     return model
 

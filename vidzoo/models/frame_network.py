@@ -270,7 +270,8 @@ def set_weights(
         return
     name, variant = (parts.name, parts.variant) if parts else (FEATURES, FEATURES)
     fresh = ()
-    if given.network in _ON_FRAMES and given.network not in (network, *alike):
+    is_start = given.network in _ON_FRAMES and given.network not in (network, *alike)
+    if parts and is_start:
         given = initialize.backbone_alone(given)
     if parts and given.network == parts.name:
         given, fresh = _of_every_frame(given, parts, network, model)

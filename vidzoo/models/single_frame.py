@@ -8,7 +8,6 @@ import keras
 from keras import layers
 
 from vidzoo.models import backbones, frame_network
-from vidzoo.models.feature_pooling import network_name
 from vidzoo.models.frame_network import DROPOUT
 from vidzoo.weights.weights_file import WeightsFile
 
@@ -72,8 +71,7 @@ def SingleFrame(
     x = frame_network.masked_mean(x, frames.mask)
     logits = layers.Identity(dtype="float32", name="pooled")(x)
     model = keras.Model(frames.inputs, logits, name=name)
-    alike = [network_name(pooling) for pooling in ("conv", "late", "slow")]
-    frame_network.set_weights(model, frames, NETWORK, alike if hidden else ())
+    frame_network.set_weights(model, frames, NETWORK)
     return model
 
 

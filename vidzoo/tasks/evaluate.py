@@ -217,6 +217,11 @@ def _batches(data, split, views, description, seed, batch_size, workers):
         return clips.center_batches(data, split, crop=crop, **options)
     options |= {"num_clips": views.num_clips, "seed": seed}
     if crop is None:
+        if views.num_crops > 1:
+            raise UsageError(
+                f"--protocol={views.name}: features have no crops. Give "
+                f"{views.num_clips}x1 or {views.num_clips}-random."
+            )
         return clips.view_batches(data, split, **options)
     if views.num_crops:
         options |= {"size": crop.size, "num_crops": views.num_crops}
@@ -244,7 +249,8 @@ def check_records(data: Records, description: dict) -> None:
     made, trained = data.made_with, description["data"]["made_with"]
     names = ["size", "fps", "jpeg_quality"]
     if clip_settings.modality(description["arguments"]) == "features":
-        names = ["features"]
+        names = sorted({*made.get("features", ()), *trained["features"]} - {"records"})
+        made, trained = made.get("features", {}), trained["features"]
     if clip_settings.modality(description["arguments"]) == "flow":
         names.append("flow")
     for name in (*names, "seconds"):

@@ -45,6 +45,14 @@ def train(
             are several splits.
         VidzooError: as `vidzoo.tasks.train.run`.
     """
+    model = options.get("model")
+    if model == "slow_fusion" or (
+        model in run_folder.MODELS and not run_folder.is_full_length(model)
+    ):
+        raise UsageError(
+            f"--num_frames: a {model} cannot be expanded. Give one number, or "
+            "--model=feature_pooling, lstm_classifier or single_frame."
+        )
     if list(num_frames) != sorted(set(num_frames)):
         raise UsageError(
             f"--num_frames is {','.join(map(str, num_frames))}; networks are expanded: "

@@ -32,7 +32,6 @@ def run(
     modality: str = "rgb",
     frame_size: int = FRAME_SIZE,
     fps: float | None = None,
-    first: int | None = None,
     accept_license: bool = False,
 ) -> Summary:
     """Stores the features of every video's frames, as records.
@@ -50,7 +49,6 @@ def run(
         modality: `"rgb"` or `"flow_image"`.
         frame_size: height and width that are looked at, in pixels.
         fps: frames per second; all that are stored by default.
-        first: frames of a video at most; all by default.
         accept_license: accept a preset's licence that forbids commercial use.
 
     Returns:
@@ -76,10 +74,12 @@ def run(
         ),
     }
     try:
-        whole = clips.Whole(fps, first)
+        whole = clips.Whole(fps)
         encoder = FrameEncoder(backbone, layer=layer, weights=file, **arguments)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    kind = clip_settings.modality(arguments)
+    clips.check_videos(data, list(data.videos.values()), whole, {kind: 1}, True)
     with open(file, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     features = {
@@ -90,7 +90,6 @@ def run(
         "modality": modality,
         "frame_size": frame_size,
         "fps": fps,
-        "first": first,
         "records": data.plan,
         "made_with": dict(data.made_with),
     }

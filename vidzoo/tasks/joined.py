@@ -35,18 +35,24 @@ def joined(run, description: Mapping, backbone_weights) -> tuple[dict, WeightsFi
             f"{run}: its features were not made by `vidzoo features`, so no network is "
             "known that makes them of frames."
         )
-    if made["layer"] is not None:
+    parts = run_folder.backbone(made["backbone"])
+    if not _is_what_it_reads(description, parts, made["layer"]):
         raise UsageError(
-            f"{run}: its features are {made['layer']} of {made['backbone']}; served on "
-            "frames are networks on a backbone's own features. Run `vidzoo features` "
-            "without --layer."
+            f"{run}: its features are {made['layer'] or parts.frame_features} of "
+            f"{made['backbone']}; on frames a {description['model']} reads something "
+            "else of it, so the run cannot be served (docs/training.md)."
+        )
+    if description["recipe"]["fps"] not in (None, made["fps"]):
+        raise UsageError(
+            f"{run}: was trained at {description['recipe']['fps']:g} frames a second "
+            f"of features at {made['fps'] or 'their own rate'}; of frames these would "
+            "be others. Train without --fps, on features made with it."
         )
     if backbone_weights is None:
         raise UsageError(
             f"{run}: was trained on features. Name the weights that made them, "
             f"{made['weights']} (--backbone_weights)."
         )
-    parts = run_folder.backbone(made["backbone"])
     preset = preset_for(backbone_weights, parts.name, parts.variant)
     file = Path(backbone_weights) if preset is None else fetch(preset)
     _check_same(file, made)
@@ -60,18 +66,27 @@ def joined(run, description: Mapping, backbone_weights) -> tuple[dict, WeightsFi
         "modality": made["modality"],
         "frame_shape": (size, size, channels),
     }
-    recipe = {
-        name: description["recipe"][name] or made[name] for name in ("fps", "first")
-    }
     data = description["data"] | {"made_with": made["made_with"]}
     on_frames = {
         **description,
         "arguments": description["arguments"] | arguments,
-        "recipe": description["recipe"] | recipe,
+        "recipe": description["recipe"] | {"fps": made["fps"]},
         "data": data,
     }
     head = open_weights(Path(run) / run_folder.WEIGHTS)
-    return on_frames, initialize.with_backbone(head, backbone_file)
+    return on_frames, initialize.with_backbone(head, backbone_file, made["layer"])
+
+
+def _is_what_it_reads(description, parts, layer):
+    """Whether a network on this backbone reads these features of frames."""
+    network = description["model"]
+    if network == "feature_pooling":
+        is_map = parts.frame_features == "map"
+        needs_map = description["arguments"].get("pooling") == "time_domain_conv"
+        return layer is None and (is_map or not needs_map)
+    if parts.hidden:
+        return layer == parts.hidden[-1]
+    return network == "lstm_classifier" or parts.frame_features == "average"
 
 
 def _check_same(file, made):

@@ -95,14 +95,14 @@ class Classifier:
                 crop=crop,
                 chunk_length=CHUNK_LENGTH,
             )
-        clip = clips.center_clip(
+        # The flow is computed, and kept compressed, of the whole video before.
+        return clips.in_memory_chunks(
             self._record(video),
             sampling=sampling,
             crop=crop,
-            modalities={how["modality"]: 1},
+            chunk_length=CHUNK_LENGTH,
+            modality=how["modality"],
         )
-        frames = clip[how["modality"]].numpy()[0]
-        return np.split(frames, range(CHUNK_LENGTH, len(frames), CHUNK_LENGTH))
 
     def _stored(self):
         """How `prepare` stores a video."""

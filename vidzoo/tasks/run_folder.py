@@ -1,5 +1,6 @@
 """A run folder: what was trained, on what, how; and the model rebuilt from it."""
 
+import dataclasses
 import inspect
 import json
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from vidzoo.atomic import write_text
 from vidzoo.errors import CheckpointError, UsageError
 from vidzoo.models import backbones, feature_pooling, frame_network, slow_fusion
 from vidzoo.models.backbone import Backbone
+from vidzoo.training import Phase, Recipe
 
 MODELS = {
     "tsn": models.TSN,
@@ -138,11 +140,22 @@ def read_description(run: Path) -> dict:
         raise CheckpointError(f"{file}: damaged ({error}).") from error
     if missing:
         raise CheckpointError(f"{file}: damaged (no {', '.join(missing)}).")
-    # Not said by runs from before there was flow.
+    # Not said by runs from before there was flow, or full-length video.
     if "modality" in options(described["model"]):
         described["arguments"].setdefault("modality", "rgb")
-    described["recipe"].setdefault("snippet_length", 1)
+    recipe = described["recipe"]
+    recipe.setdefault("snippet_length", 1)
+    for name in ("num_frames", "fps", "first"):
+        recipe.setdefault(name, _default(Recipe, name))
+    for phase in recipe["phases"]:
+        for name in ("decay_rate", "per_frame"):
+            phase.setdefault(name, _default(Phase, name))
     return described
+
+
+def _default(kind, name):
+    """A dataclass's value where none is given."""
+    return {field.name: field.default for field in dataclasses.fields(kind)}[name]
 
 
 def check_free(run: Path, resume: bool) -> None:

@@ -125,7 +125,7 @@ def run(
     data = open_records(records)
     shown = modality
     if data.features:
-        _check_reads_features(model, data)
+        _check_reads_features(model, data, modality)
         shown = "features"
     name, chosen = _recipe(model, shown, recipe, changes, weights)
     devices.check_batch_size(chosen.batch_size, strategy)
@@ -324,7 +324,12 @@ def _arguments(
     return {name: value for name, value in arguments.items() if name in known}
 
 
-def _check_reads_features(model, data):
+def _check_reads_features(model, data, modality):
+    if modality != "rgb" and modality != data.features.get("modality"):
+        raise UsageError(
+            f"--modality is {modality}; {data.path} holds features. Leave it out, or "
+            "name the records that they were made of."
+        )
     if not run_folder.is_full_length(model) or not run_folder.has_backbone(model):
         raise RecordError(
             f"{data.path}: holds features, no frames, which {model} needs. Name the "
@@ -356,7 +361,7 @@ def _check_frozen(recipe, model, image_weights):
 
 def _named_recipe(name, model, modality):
     recipes = _recipes_by_modality(name, model)
-    if modality == "flow_image":  # one field a snippet
+    if modality == "flow_image" and "flow" in recipes:  # one field a snippet
         return dataclasses.replace(recipes["flow"], snippet_length=1)
     if modality not in recipes:
         raise UsageError(

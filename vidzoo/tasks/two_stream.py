@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidzoo.atomic import write_text
+from vidzoo.errors import UsageError
 from vidzoo.evaluation import Scores
 from vidzoo.tasks import evaluate as one_stream
 from vidzoo.tasks import fuse, run_folder, scores_file
@@ -46,6 +47,11 @@ def train(
         VidzooError: as `vidzoo.tasks.train.run`.
     """
     out, splits = Path(out), split.split(",")
+    if open_records(records).features:
+        raise UsageError(
+            f"--modality=two-stream: {records} holds features of one stream. Train on "
+            "those of each by itself, and join their scores by `vidzoo fuse`."
+        )
     for stream in run_folder.STREAMS:  # both, before hours of the first
         train_task.run(
             records,

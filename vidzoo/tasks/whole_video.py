@@ -36,6 +36,13 @@ def score(run, data: Records, split: str) -> Scores:
     way, description = load(run)
     stream = streaming.Stream(way)
     videos = data.split(split)
+    clips.check_videos(
+        data,
+        videos,
+        clip_settings.whole(clip_settings.settings(description)),
+        {clip_settings.modality(description["arguments"]): 1},
+        description["recipe"]["loss"] in SEVERAL_LABELS,
+    )
     logits, labels = [], []
     with Progress("evaluate", len(videos), "videos") as progress:
         for number, entry in enumerate(videos, 1):

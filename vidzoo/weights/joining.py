@@ -10,7 +10,9 @@ FEATURES = "features"  # what weights files call the backbone of a network witho
 _OUTPUT = "image_output"  # of a backbone whose own classifier's answers are features
 
 
-def with_backbone(weights_file: WeightsFile, backbone_file: WeightsFile) -> WeightsFile:
+def with_backbone(
+    weights_file: WeightsFile, backbone_file: WeightsFile, layer: str | None = None
+) -> WeightsFile:
     """A network of full-length video on frames, of one on features and their backbone.
 
     It answers to frames what the one on features answers to what the backbone has of
@@ -21,6 +23,8 @@ def with_backbone(weights_file: WeightsFile, backbone_file: WeightsFile) -> Weig
         weights_file: of a `FeaturePooling`, `LSTMClassifier` or `SingleFrame` on
             features (`backbone=None`).
         backbone_file: of the backbone alone, as it made the features.
+        layer: the hidden layer that the features are of; None for the backbone's
+            `frame_features`.
 
     Raises:
         WeightsError: the first is of a network on frames, or the second is not of a
@@ -43,12 +47,14 @@ def with_backbone(weights_file: WeightsFile, backbone_file: WeightsFile) -> Weig
     }.values()
     arrays = dict(weights_file.arrays)
     for name, array in backbone_file.arrays.items():
-        layer, _, variable = name.rpartition("/")
-        if layer == "head":
-            if backbone.frame_features == "output":
-                arrays[f"{_OUTPUT}/{variable}"] = array
-        elif layer not in backbone.hidden:
+        owner, _, variable = name.rpartition("/")
+        if owner in backbone.hidden:
+            if layer is not None:
+                arrays[name] = array
+        elif owner != "head":
             arrays[f"image_{name}"] = array
+        elif backbone.frame_features == "output":
+            arrays[f"{_OUTPUT}/{variable}"] = array
     return replace(
         weights_file,
         backbone=backbone_file.backbone,

@@ -16,8 +16,9 @@ from vidzoo_data.clips.pipeline import (
 )
 from vidzoo_data.clips.sample import Excerpt, Segments, Whole, Window
 from vidzoo_data.clips.serving import flow_clips, jpeg_clips
+from vidzoo_data.clips.stream import check_videos
 from vidzoo_data.clips.views import view_batches
-from vidzoo_data.clips.whole import file_chunks, record_chunks
+from vidzoo_data.clips.whole import file_chunks, in_memory_chunks, record_chunks
 
 __all__ = [
     "TSN_SCALES",
@@ -32,9 +33,11 @@ __all__ = [
     "Window",
     "center_batches",
     "center_clip",
+    "check_videos",
     "checked",
     "file_chunks",
     "flow_clips",
+    "in_memory_chunks",
     "jpeg_clips",
     "record_chunks",
     "training_batches",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from vidzoo.errors import VideoError
+from vidzoo.errors import RecordError, VideoError
 from vidzoo_data import video
 from vidzoo_data.clips import stream
 from vidzoo_data.clips.augment import CenterCrop
@@ -27,7 +27,7 @@ from vidzoo_data.clips.modalities import (
 )
 from vidzoo_data.clips.pipeline import as_record_error
 from vidzoo_data.clips.sample import Whole
-from vidzoo_data.records import encode
+from vidzoo_data.records import encode, schema
 from vidzoo_data.records.read import Records, VideoEntry
 from vidzoo_data.records.resample import may_be_taken, repeated, resample
 
@@ -89,6 +89,43 @@ def record_chunks(
                 raise as_record_error(error, records) from error
 
     return chunks()
+
+
+def in_memory_chunks(
+    record: schema.VideoRecord,
+    *,
+    sampling: Whole,
+    crop: CenterCrop,
+    chunk_length: int,
+    modality: str = RGB,
+) -> Iterator[np.ndarray]:
+    """The frames of one video whose images are in memory, as `record_chunks`.
+
+    Args:
+        record: the video, with flow where that is asked for.
+        sampling: which of its frames.
+        crop: which window of them.
+        chunk_length: n.
+        modality: `"rgb"` or `"flow"`.
+
+    Raises:
+        ValueError: `chunk_length` is below 1.
+        RecordError: the video does not state its rate, and `sampling` needs it.
+    """
+    _check_length(chunk_length)
+    if sampling.needs_rate and not record.fps > 0:
+        raise RecordError(
+            f"{record.source}: it does not state its frames per second, which "
+            f"{sampling} needs. Re-encode the video with a rate."
+        )
+    images, bound = np.array(list(record.jpegs), object), None
+    if modality == FLOW:
+        flow = record.flow
+        images, bound = np.array([list(flow.x), list(flow.y)], object), flow.bound
+    numbers = sampling.centered(images.shape[-1], record.fps).numpy()[:, 0].tolist()
+    window, _ = crop.window(record.height, record.width, None)
+    for wanted in _chunks(numbers, chunk_length):
+        yield _pixels(modality, images[..., wanted], window, crop.size, bound)
 
 
 def file_chunks(

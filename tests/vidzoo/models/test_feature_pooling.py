@@ -338,6 +338,8 @@ def test_weights_on_a_backbone_come_back_at_any_length(tmp_path):
         (("late", "max"), ("time_domain_conv", "max")),
         (("late", "max"), ("local", "max")),
         (("conv", "average"), ("conv", "max")),  # these fit by shape
+        (("late", "max"), ("conv", "max")),
+        (("conv", "max"), ("slow", "max")),
         (("late", "fc"), ("late", "max")),
     ],
 )
@@ -349,17 +351,15 @@ def test_other_networks_weights_are_refused(found, wanted):
         build(*wanted, weights=weights_file)
 
 
-@pytest.mark.parametrize("found", ["conv", "late", "slow"])
-@pytest.mark.parametrize("wanted", ["conv", "late", "slow"])
-def test_networks_of_the_same_layers_start_one_another(found, wanted, caplog):
-    model = randomized(build(found))
-    name = network_name(found)
-    weights_file = weights_of(model, name, FEATURES, FEATURES)
-    started = build(wanted, weights=weights_file)
-    for one, other in zip(started.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    said = f"{name}.npz: weights of {name} start {network_name(wanted)}."
-    assert caplog.messages == ([] if found == wanted else [said])
+def test_single_frames_start_it_on_a_backbone_without_hidden_layers(caplog):
+    """The CNN alone: GoogLeNet's and ResNet's classifiers read no fc7."""
+    toy = {"backbone": "tiny_average", "frame_shape": (32, 32, 3)}
+    single = randomized(models.SingleFrame(3, **toy))
+    start = weights_of(single, "single_frame")
+    model = models.FeaturePooling(3, num_frames=2, fc_size=8, weights=start, **toy)
+    kernel = model.get_layer("image_conv1").kernel
+    np.testing.assert_array_equal(kernel, single.get_layer("image_conv1").kernel)
+    assert "tiny for every frame; fresh: fc6, fc7, head." in caplog.text
 
 
 def test_weights_of_another_backbone_are_refused():

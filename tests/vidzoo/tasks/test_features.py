@@ -89,6 +89,37 @@ def test_stored_again_nothing_is_computed(records, stored, weights, monkeypatch)
     features.run(records, stored, weights=weights, backbone="tiny", frame_size=32)
 
 
+def test_features_have_no_crops(run, stored):
+    with pytest.raises(UsageError, match="features have no crops. Give 2x1 or 2-rand"):
+        evaluate.run(run, stored, protocol="2x10")
+
+
+def test_single_frames_read_another_thing_of_frames(stored, weights, tmp_path):
+    out = tmp_path / "single"
+    changes = {"epochs": 1, "batch_size": 4, "num_frames": 1}
+    train.run(stored, out, model="single_frame", changes=changes)
+    with pytest.raises(UsageError, match="on frames a single_frame reads something el"):
+        export.run(out, tmp_path / "model", backbone_weights=weights)
+
+
+@pytest.mark.parametrize("modality", ["two-stream", "flow_image"])
+def test_features_are_of_one_modality(modality, stored, tmp_path, capsys):
+    code = command(
+        *("train", stored, f"--out={tmp_path / 'run'}", "--model=lstm_classifier"),
+        f"--modality={modality}",
+    )
+    assert code == 2
+    assert "holds features" in capsys.readouterr().err
+
+
+def test_a_start_that_fails_leaves_nothing(records, weights, tmp_path):
+    out = tmp_path / "out"
+    arguments = {"weights": weights, "backbone": "tiny", "frame_size": 32}
+    with pytest.raises(RecordError, match="hold no flow"):
+        features.run(records, out, modality="flow_image", **arguments)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("protocol", ["center", "3-random", "whole-video"])
 def test_network_on_features_is_scored(protocol, run, stored):
     scores, measured = evaluate.run(run, stored, protocol=protocol)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.records import coordinate_frames, record, write_records
 from tests.vidzoo_data.test_stored_flow import write_video
 from vidzoo import cli
-from vidzoo.errors import UsageError
+from vidzoo.errors import RecordError, UsageError
 from vidzoo.evaluation import Scores
 from vidzoo.tasks import evaluate, export, predict, prepare, run_folder, train
 from vidzoo.weights import open_weights
@@ -221,6 +222,51 @@ def test_wrong_flags(arguments, message, records, tmp_path, capsys):
     assert code == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.rglob("weights.npz"))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--num_frames=10,20",), "a slow_fusion cannot be expanded"),
+        (("--modality=flow_image",), "slow_fusion sees rgb"),
+        (("--modality=two-stream",), "slow_fusion sees rgb"),
+    ],
+)
+def test_wrong_flags_of_slow_fusion(arguments, message, records, tmp_path, capsys):
+    code = command(
+        *("train", records, f"--out={tmp_path / 'run'}", "--model=slow_fusion"),
+        *("--recipe=scratch", *arguments),
+    )
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_labels_are_no_one_label(runs, tmp_path):
+    frames = coordinate_frames(12)
+    videos = [record("v", frames, labels=(0, 1)), record("w", frames, labels=(1,))]
+    folder = tmp_path / "several"
+    splits = {"train": ["w"], "test": ["v", "w"]}
+    classes = run_folder.read_finished(runs["lstm"])["classes"]
+    write_records(folder, videos, classes=classes, splits=splits)
+    with pytest.raises(RecordError, match="v has 2 labels"):
+        evaluate.run(runs["lstm"], folder, protocol="whole-video")
+
+
+def test_runs_of_before_there_was_full_length_video_go_on(records, tmp_path):
+    run = tmp_path / "run"
+    options = {"model": "tsn", "recipe": "scratch", "changes": {"epochs": 1}, **TINY}
+    train.run(records, run, **options)
+    described = json.loads((run / "run.json").read_text())
+    for name in ("num_frames", "fps", "first"):
+        del described["recipe"][name]
+    for phase in described["recipe"]["phases"]:
+        del phase["decay_rate"], phase["per_frame"]
+    (run / "run.json").write_text(json.dumps(described))
+    (run / "weights.npz").unlink()
+    train.run(records, run, resume=True, **options)
+    scores, _ = evaluate.run(run, records)
+    assert np.isfinite(scores.logits).all()
 
 
 def test_frames_are_no_option_of_networks_on_snippets(records, tmp_path, capsys):
