@@ -31,16 +31,22 @@ from vidzoo.errors import VidzooError
 from vidzoo.evaluation import classify
 from vidzoo.models.lstm_classifier import INFERENCES
 from vidzoo.quiet import show_vidzoo_logs_only
-from vidzoo.tasks import evaluate, run_folder, train
+from vidzoo.tasks import evaluate, expansion, run_folder, train
 from vidzoo_data import clips
 from vidzoo_data.records import features as stored
 from vidzoo_data.records.read import Records
 
-# name -> arguments of `train.run`. Chosen by --held_out.
+# name -> arguments of `train.run`, or with several `num_frames` of `expansion.train`.
+# Chosen on training videos: docs/models/feature_pooling.md.
 NETWORKS = {
     "single frame": {"model": "single_frame", "changes": {"num_frames": 1}},
     "late pooling": {
         "model": "feature_pooling",
+        "num_frames": (1, 25),
+        "changes": [
+            {"epochs": 60, "dropout": 0.3},
+            {"epochs": 8, "dropout": 0.3, "learning_rate": 1e-3},
+        ],
         "model_options": {"pooling": "late", "fc_size": 512},
     },
     "LSTM": {
@@ -141,17 +147,13 @@ def write_records(arrays, out) -> None:
 
 def _one(name, records, run, fit, test, seed):
     """Scores of one training: by name, of an LSTM for each rule."""
-    options = NETWORKS[name]
-    train.run(
-        records,
-        run,
-        recipe="features",
-        split=fit,
-        seed=seed,
-        num_devices=1,
-        resume=(run / run_folder.DESCRIPTION).is_file(),
-        **options,
-    )
+    options = NETWORKS[name] | {"recipe": "features", "split": fit, "seed": seed}
+    if "num_frames" in options:
+        expansion.train(records, run, num_devices=1, resume=run.is_dir(), **options)
+        run /= expansion.name_of(options["num_frames"][-1])
+    else:
+        resume = (run / run_folder.DESCRIPTION).is_file()
+        train.run(records, run, num_devices=1, resume=resume, **options)
     if name != "LSTM":
         # All frames are looked at: those of a single-frame network are averaged.
         scores, _ = evaluate.run(run, records, protocol="whole-video", split=test)
