@@ -32,7 +32,7 @@ from vidzoo.tasks import clip_settings, export, prepare, run_folder, train, whol
 from vidzoo_data import clips, synthetic
 
 SIZE, FPS = (320, 240), 25
-RECORD_SIZE, FRAME_SIZE = 240, 220
+RECORD_SIZE, FRAME_SIZE = 128, 112
 _MEGABYTE = 2**20
 _PEAK = """
 import json, resource, sys
