@@ -33,14 +33,14 @@ def _pooling(pooling):
 
 # name -> arguments of `train.run`
 NETWORKS = {
-    "single frame": {"model": "single_frame", "changes": {"num_frames": 1}},
+    "LSTM": {"model": "lstm_classifier", "model_options": _LSTM},
+    "time-domain convolution": _pooling("time_domain_conv"),
+    "local pooling": _pooling("local"),
+    "slow pooling": _pooling("slow"),
+    "GoogLeNet-style": _pooling("conv") | {"backbone": "tiny_average"},
     "conv pooling": _pooling("conv"),
     "late pooling": _pooling("late"),
-    "GoogLeNet-style": _pooling("conv") | {"backbone": "tiny_average"},
-    "slow pooling": _pooling("slow"),
-    "local pooling": _pooling("local"),
-    "time-domain convolution": _pooling("time_domain_conv"),
-    "LSTM": {"model": "lstm_classifier", "model_options": _LSTM},
+    "single frame": {"model": "single_frame", "changes": {"num_frames": 1}},
 }
 
 
