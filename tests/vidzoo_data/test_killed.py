@@ -56,8 +56,11 @@ for line in sys.stdin:
             die_before(int(how))
         write.prepare(source, out, on_progress=say, **{OPTIONS})
         os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print("code", code, flush=True)
+    status = os.waitpid(child, os.WUNTRACED)[1]
+    while os.WIFSTOPPED(status):
+        print("stopped 6", flush=True)
+        status = os.waitpid(child, os.WUNTRACED)[1]
+    print("code", os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -80,12 +83,18 @@ class Run:
     def follow(self, num_lines=None):
         """Reads so many lines of progress, or all until it ends."""
         while self.code is None and num_lines != 0:
-            *ended, number = self._output.readline().split()
-            if ended:
+            *what, number = self._output.readline().split()
+            if what == ["code"]:
                 self.code = int(number)
-            else:
+            elif not what:
                 self.progress.append(int(number))
             num_lines = None if num_lines is None else num_lines - 1
+        return self
+
+    def until_stopped(self):
+        """Reads until it has halted, which a later SIGCONT then ends for certain."""
+        while self._output.readline().split() != ["stopped", "6"]:
+            pass
         return self
 
     def kill(self):
@@ -188,7 +197,7 @@ def test_second_process_stops_and_disturbs_nothing(
     server, source, undisturbed, tmp_path
 ):
     out = tmp_path / "out"
-    run = Run(server, out, "stop").follow(7)  # 0 to 6 done
+    run = Run(server, out, "stop").until_stopped()
     try:
         files = sorted(content(out))
         assert any(name.endswith(".tmp") for name in files)
@@ -207,7 +216,7 @@ def test_second_process_stops_and_disturbs_nothing(
 
 def test_killed_process_leaves_no_lock(server, source, undisturbed, tmp_path):
     out = tmp_path / "out"
-    assert Run(server, out, "stop").follow(7).kill().code == -9
+    assert Run(server, out, "stop").until_stopped().kill().code == -9
     assert (out / ".progress" / "lock").is_file()
     write.prepare(source, out, **OPTIONS)
     check_same(out, undisturbed)
