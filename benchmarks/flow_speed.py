@@ -165,6 +165,9 @@ class _Some:
             setattr(self, name, getattr(records, name))
         self.quarantined = ()
 
+    def check_kind(self, **kind):
+        self._records.check_kind(**kind)
+
     def read_frames(self, entry, numbers):
         return self._records.read_frames(entry, numbers)
 

@@ -121,7 +121,9 @@ def _parse(argv):
         "vgg16, alexnet_caffe, _paper or _torchvision; googlenet, bn_inception or tiny",
     )
     parser.add_argument("--batch_size", type=count, required=True, help="clips")
-    parser.add_argument("--num_segments", type=count, default=3, help="snippets (3)")
+    parser.add_argument(
+        "--num_segments", type=count, default=3, help="snippets, or frames (3)"
+    )
     parser.add_argument(
         "--frame_size", type=count, default=224, help="pixels of a clip's side (224)"
     )
@@ -172,9 +174,10 @@ def _step_workload(args):
     from vidzoo.tasks import run_folder
 
     frame_shape = (args.frame_size, args.frame_size, 3)
+    is_full_length = run_folder.is_full_length(args.model)
     arguments = {
         "num_classes": NUM_CLASSES,
-        "num_segments": args.num_segments,
+        "num_frames" if is_full_length else "num_segments": args.num_segments,
         "backbone": args.backbone,
         "frame_shape": frame_shape,
     }

@@ -178,7 +178,7 @@ def test_bad_flags_exit_2_with_the_known_names_in_one_line(capsys, flags, messag
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert message in printed.err
-    assert "Models: tsn, tdn, cnn_m_2048. Backbones: resnet18, resnet34," in printed.err
+    assert "Models: tsn, tdn, cnn_m_2048, feature_pooling, " in printed.err
     assert "Modes: train, infer, input." in printed.err
 
 

@@ -30,7 +30,7 @@ def test_every_network_is_listed():
     builders = {network.builder for network in NETWORKS.values()}
     # A two-stream network is two of these, whichever.
     assert builders == set(models.__all__) - {"TwoStream"}
-    assert set(backbones.BACKBONES) - {"tiny"} <= set(NETWORKS)
+    assert set(backbones.BACKBONES) - {"tiny", "tiny_average"} <= set(NETWORKS)
     for name, backbone in backbones.BACKBONES.items():
         if name in NETWORKS:
             network = NETWORKS[name]

@@ -122,7 +122,7 @@ def test_too_few_segments(num_segments):
 
 def test_unknown_backbone():
     with pytest.raises(ValueError, match="`backbone` must be one of .*'googlenet'"):
-        models.TSN(5, backbone="alexnet")
+        models.TSN(5, backbone="alexnet_old")
 
 
 def test_unknown_model_and_listing():
