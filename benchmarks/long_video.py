@@ -4,8 +4,8 @@
 
 It renders a video of two hours, 320x240 at 25 frames per second, and trains conv
 pooling on GoogLeNet, for one step, to look at one frame a second. `vidzoo predict` then
-classifies the video, and its first ten seconds, each in a process of its own: what the
-long one's peak of memory has more is said. In another process every second's frame is
+classifies the video, and ten seconds, each in a process of its own, and a third only
+loads the model: what the long one's peak of memory has more than theirs is said. In another process every second's frame is
 read, decoded, encoded by the network and classified, each with its time, beside a bare
 loop of OpenCV over the same file. FFmpeg reads and decodes in one call: "read" is that
 of all frames, "decode" what comes on top of those that are shown (conversion, resizing,
@@ -35,10 +35,13 @@ SIZE, FPS = (320, 240), 25
 RECORD_SIZE, FRAME_SIZE = 128, 112
 _MEGABYTE = 2**20
 _PEAK = """
-import json, resource, sys
+import resource, sys
 from vidzoo.tasks import predict
-answers = predict.run([sys.argv[2]], sys.argv[1])
-assert "top" in answers[0], answers
+model, *videos = sys.argv[1:]
+classifier = predict.Classifier(model)
+for video in videos:
+    found = classifier.predict(video)
+    assert found.error is None, found.error
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
@@ -69,12 +72,15 @@ def measure(args) -> dict:
     if not model.is_dir():
         export.run(run, model)
     peaks = {name: _peak(model, video) for name, video in videos.items()}
+    peaks["loaded"] = _peak(model)
     seconds, num_frames = _times(run, videos["long"])
     own = seconds["read"] + seconds["decode"]
     return {
         "num_frames": num_frames,
         "peak_bytes": peaks,
-        "more_bytes": peaks["long"] - peaks["short"],
+        "more_bytes": {
+            name: peaks["long"] - peaks[name] for name in ("short", "loaded")
+        },
         "seconds": seconds,
         "ratio": seconds["bare loop"] / own,
         "environment": environment.describe(),
@@ -118,12 +124,12 @@ def _train(out, run):
     )
 
 
-def _peak(model, video):
-    """The peak of memory of a process that classifies one video, in bytes."""
-    command = [sys.executable, "-c", _PEAK, str(model), str(video)]
+def _peak(model, *videos):
+    """The peak of memory of a process that classifies videos, in bytes."""
+    command = [sys.executable, "-c", _PEAK, str(model), *map(str, videos)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise VidzooError(f"{video}: not classified: {done.stderr.strip()[-500:]}")
+        raise VidzooError(f"{model}: does not classify: {done.stderr.strip()[-500:]}")
     return int(done.stdout.split()[-1])
 
 
@@ -183,7 +189,9 @@ def _show(results):
     lines = [
         f"{results['num_frames']} frames",
         f"peak of memory: {results['peak_bytes']['long'] / _MEGABYTE:.0f} MB, "
-        f"{results['more_bytes'] / _MEGABYTE:+.0f} MB over that of ten seconds",
+        f"{results['more_bytes']['short'] / _MEGABYTE:+.0f} MB over that of ten "
+        f"seconds, {results['more_bytes']['loaded'] / _MEGABYTE:+.0f} MB over that of "
+        "loading the model",
         "seconds: "
         + ", ".join(f"{name} {took:.1f}" for name, took in results["seconds"].items()),
         f"frames per second, read and decode against the bare loop: "
