@@ -5,11 +5,12 @@
 It renders a video of two hours, 320x240 at 25 frames per second, and trains conv
 pooling on GoogLeNet, for one step, to look at one frame a second. `vidzoo predict` then
 classifies the video, and ten seconds, each in a process of its own, and a third only
-loads the model: what the long one's peak of memory has more than theirs is said. In another process every second's frame is
-read, decoded, encoded by the network and classified, each with its time, beside a bare
-loop of OpenCV over the same file. FFmpeg reads and decodes in one call: "read" is that
-of all frames, "decode" what comes on top of those that are shown (conversion, resizing,
-and JPEG there and back, as `prepare` stores them).
+loads the model: what the long one's peak of memory has more than theirs is said. In
+another process every second's frame is read, decoded, encoded by the network and
+classified, each with its time, beside a bare loop of OpenCV over the same file. FFmpeg
+reads and decodes in one call: "read" is that of all frames, "decode" what comes on top
+of those that are shown (conversion, resizing, and JPEG there and back, as `prepare`
+stores them).
 """
 
 import argparse
@@ -35,14 +36,17 @@ SIZE, FPS = (320, 240), 25
 RECORD_SIZE, FRAME_SIZE = 128, 112
 _MEGABYTE = 2**20
 _PEAK = """
-import resource, sys
+import sys
 from vidzoo.tasks import predict
 model, *videos = sys.argv[1:]
 classifier = predict.Classifier(model)
 for video in videos:
     found = classifier.predict(video)
     assert found.error is None, found.error
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# Of this process alone: what `resource` tells begins at its parent's.
+with open("/proc/self/status") as status:
+    peak = next(line for line in status if line.startswith("VmHWM"))
+print(int(peak.split()[1]) * 1024)
 """
 
 
