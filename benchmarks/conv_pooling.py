@@ -14,15 +14,13 @@ interval: a bootstrap over test videos, each with all answers.
 started again.
 """
 
-import argparse
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks import environment
-from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, rows_of
+from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
 from benchmarks.paired import correct_answers, per_video, show
 from vidzoo import metrics
 from vidzoo.atomic import write_text
@@ -54,15 +52,7 @@ def main(argv=None) -> int:
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(prog="benchmarks.conv_pooling")
-    parser.add_argument("videos", type=Path, help="folder of classes of clips")
-    parser.add_argument("splits", type=Path, help="HMDB51's folder of split files")
-    parser.add_argument("out", type=Path, help="folder for all that is made")
-    parser.add_argument("--weights", required=True, help="GoogLeNet's: file or preset")
-    parser.add_argument("--seeds", default="0,1,2", help="of training (0,1,2)")
-    parser.add_argument(
-        "--held_out", action="store_true", help="choose settings: no test video"
-    )
+    parser = clips_parser("conv_pooling")
     return parser.parse_args(argv)
 
 

@@ -1,5 +1,6 @@
 """Clips of some of HMDB51's classes, such as JHMDB's, with the official splits."""
 
+import argparse
 import csv
 import hashlib
 import io
@@ -10,6 +11,24 @@ from vidzoo.errors import SourceError
 
 NUM_FOLDS = 5
 _PURPOSES = {"1": "train", "2": "test"}  # of HMDB51's codes; 0 is unused
+
+
+def clips_parser(name: str) -> argparse.ArgumentParser:
+    """The flags that all benchmarks on such clips have.
+
+    Args:
+        name: of the benchmark's module.
+    """
+    flags = argparse.ArgumentParser(prog=f"benchmarks.{name}")
+    flags.add_argument("videos", type=Path, help="folder of classes of clips")
+    flags.add_argument("splits", type=Path, help="HMDB51's folder of split files")
+    flags.add_argument("out", type=Path, help="folder for all that is made")
+    flags.add_argument("--weights", required=True, help="GoogLeNet's: file or preset")
+    flags.add_argument("--seeds", default="0,1,2", help="of training (0,1,2)")
+    flags.add_argument(
+        "--held_out", action="store_true", help="choose settings: no test video"
+    )
+    return flags
 
 
 def rows_of(videos: Path, splits: Path) -> list[tuple[str, str, str]]:

@@ -16,15 +16,13 @@ splits 2 and 3, so what was chosen here is clean for split 1, the default, alone
 Interrupted, it goes on where it was when it is started again.
 """
 
-import argparse
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks import environment
-from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, rows_of
+from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
 from benchmarks.paired import correct_answers, per_video, show
 from vidzoo import metrics
 from vidzoo.atomic import write_text
@@ -38,17 +36,9 @@ NETWORKS = ("tsn", "tdn")
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints its table."""
-    parser = argparse.ArgumentParser(prog="benchmarks.tdn_against_tsn")
-    parser.add_argument("videos", type=Path, help="folder of classes of clips")
-    parser.add_argument("splits", type=Path, help="HMDB51's folder of split files")
-    parser.add_argument("out", type=Path, help="folder for all that is made")
-    parser.add_argument("--weights", required=True, help="GoogLeNet's: file or preset")
+    parser = clips_parser("tdn_against_tsn")
     parser.add_argument("--protocol", default="5x2", help="of the test (5x2)")
     parser.add_argument("--official_splits", default="1", help="such as 1,2,3 (1)")
-    parser.add_argument("--seeds", default="0,1,2", help="of training (0,1,2)")
-    parser.add_argument(
-        "--held_out", action="store_true", help="choose settings: no test video"
-    )
     args = parser.parse_args(argv)
     show_vidzoo_logs_only()
     try:

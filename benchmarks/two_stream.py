@@ -13,15 +13,13 @@ scored on the test videos and fused, RGB to flow as 1 to 1.5. Differences come w
 started again.
 """
 
-import argparse
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks import environment
-from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, rows_of
+from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
 from benchmarks.paired import correct_answers, per_video, show
 from vidzoo import metrics
 from vidzoo.atomic import write_text
@@ -45,17 +43,9 @@ def main(argv=None) -> int:
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(prog="benchmarks.two_stream")
-    parser.add_argument("videos", type=Path, help="folder of classes of clips")
-    parser.add_argument("splits", type=Path, help="HMDB51's folder of split files")
-    parser.add_argument("out", type=Path, help="folder for all that is made")
-    parser.add_argument("--weights", required=True, help="GoogLeNet's: file or preset")
+    parser = clips_parser("two_stream")
     parser.add_argument("--method", default="tvl1", help="of flow (tvl1)")
     parser.add_argument("--protocol", default="5x2", help="of the test (5x2)")
-    parser.add_argument("--seeds", default="0,1,2", help="of training (0,1,2)")
-    parser.add_argument(
-        "--held_out", action="store_true", help="choose settings: no test video"
-    )
     return parser.parse_args(argv)
 
 

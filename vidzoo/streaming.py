@@ -223,9 +223,8 @@ def is_open(network: str, arguments: Mapping) -> bool:
         arguments: of its builder.
     """
     if network == "feature_pooling":
-        names = ("pooling", "aggregate")
-        given = {name: arguments[name] for name in names if name in arguments}
-        return not feature_pooling.fixed_length(**given)
+        pooling = feature_pooling.pooling_of(arguments)
+        return not feature_pooling.fixed_length(**pooling)
     return network in ("single_frame", "lstm_classifier")
 
 

@@ -5,6 +5,8 @@ Deep Networks for Video Classification", CVPR 2015). Decisions of ours:
 `docs/models/feature_pooling.md`.
 """
 
+from collections.abc import Mapping
+
 import keras
 from keras import layers, ops
 
@@ -131,6 +133,15 @@ def options_of(network: str) -> dict | None:
             if network_name(pooling, aggregate) == network:
                 return {"pooling": pooling, "aggregate": aggregate}
     return None
+
+
+def pooling_of(arguments: Mapping) -> dict[str, str]:
+    """Those of a builder's arguments that say how frames are pooled.
+
+    What `network_name` and `fixed_length` take.
+    """
+    names = ("pooling", "aggregate")
+    return {name: arguments[name] for name in names if name in arguments}
 
 
 def fixed_length(pooling: str = "conv", aggregate: str = "max") -> bool:

@@ -73,7 +73,7 @@ def run(
     except ValueError as error:
         raise UsageError(f"{error} (--protocol)") from error
     data = open_records(records)
-    model, description = run_folder.load_trained(run)
+    description = run_folder.read_finished(run)
     split = split or _test_split(description["split"], data)
     videos = data.split(split)
     check_records(data, description)
@@ -84,6 +84,7 @@ def run(
     if views == protocols.WHOLE_VIDEO:
         scores = whole_video.score(run, data, split)
     else:
+        model, _ = run_folder.load_trained(run)
         total = len(videos) * views.num_views
         modality = clip_settings.modality(description["arguments"])
         with Progress("evaluate", total, "views") as progress:

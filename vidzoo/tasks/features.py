@@ -1,6 +1,5 @@
 """`vidzoo features RECORDS OUT`: frames to what a frozen network has of them."""
 
-import hashlib
 import logging
 from pathlib import Path
 
@@ -11,10 +10,9 @@ from vidzoo.errors import UsageError
 from vidzoo.models.frame_network import FRAME_SIZE, FrameEncoder
 from vidzoo.progress import Progress
 from vidzoo.tasks import clip_settings, run_folder
+from vidzoo.tasks.initial_weights import fingerprint, located
 from vidzoo.tasks.open_records import open_records
 from vidzoo.tasks.whole_video import CHUNK_LENGTH
-from vidzoo.weights import fetch
-from vidzoo.weights.names import preset_for
 from vidzoo_data import clips
 from vidzoo_data.records import features as stored
 from vidzoo_data.records.resumable import Summary
@@ -62,10 +60,9 @@ def run(
     """
     data = open_records(records)
     parts = run_folder.backbone(backbone)
-    preset = preset_for(weights, parts.name, parts.variant)
-    file = Path(weights)
-    if preset is not None:
-        file = fetch(preset, accept_license=accept_license)
+    given, file = located(
+        weights, parts.name, parts.variant, accept_license=accept_license
+    )
     arguments = {
         "modality": modality,
         "frame_shape": (
@@ -80,13 +77,11 @@ def run(
         raise UsageError(str(error)) from error
     kind = clip_settings.modality(arguments)
     clips.check_videos(data, list(data.videos.values()), whole, {kind: 1}, True)
-    with open(file, "rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
     features = {
         "backbone": backbone,
         "layer": layer,
-        "weights": file.name if preset is None else preset.name,
-        "weights_sha256": digest,
+        "weights": Path(given).name,
+        "weights_sha256": fingerprint(file),
         "modality": modality,
         "frame_size": frame_size,
         "fps": fps,

@@ -54,12 +54,10 @@ class InitialWeights:
         """
         self._num_frames = num_frames
         if weights is not None:
-            network, variant = run_folder.parts(self._model, self._arguments)
-            preset = preset_for(weights, network, variant)
-            self.given["weights"] = str(weights) if preset is None else preset.name
-            self._file = Path(weights)
-            if preset is not None:
-                self._file = fetch(preset, accept_license=self._accept_license)
+            parts = run_folder.parts(self._model, self._arguments)
+            self.given["weights"], self._file = located(
+                weights, *parts, accept_license=self._accept_license
+            )
         if image_weights is not None:
             if self._model != "tdn" or weights is None:
                 raise UsageError(
@@ -101,7 +99,7 @@ class InitialWeights:
 
     def fingerprint(self) -> str | None:
         """SHA-256 of the file, of both if there are two; None without any."""
-        found = [_fingerprint(f) for f in (self._file, self._image_file) if f]
+        found = [fingerprint(f) for f in (self._file, self._image_file) if f]
         return " ".join(found) or None
 
     def weights(self):
@@ -122,7 +120,32 @@ class InitialWeights:
         return initialize.tdn_from_subnetworks(image, difference)
 
 
-def _fingerprint(file):
+def located(
+    weights, network: str, variant: str, *, accept_license: bool = False
+) -> tuple[str, Path]:
+    """What a run says of weights, and their file; a preset is fetched.
+
+    Args:
+        weights: a path, a preset's name or `"imagenet"`.
+        network: the network, or backbone, that they are for.
+        variant: which of those of that name.
+        accept_license: accept a preset's licence that forbids commercial use.
+
+    Raises:
+        WeightsError: a preset is of another network, or cannot be fetched.
+    """
+    preset = preset_for(weights, network, variant)
+    if preset is None:
+        return str(weights), Path(weights)
+    return preset.name, fetch(preset, accept_license=accept_license)
+
+
+def fingerprint(file: Path) -> str:
+    """SHA-256 of a weights file, in hex.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
     if not Path(file).is_file():
         open_weights(file)  # says what is wrong with it
     with open(file, "rb") as stream:

@@ -1,13 +1,12 @@
 """Runs on stored features as runs on frames: with the network that made these."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from vidzoo.errors import UsageError, WeightsError
 from vidzoo.tasks import clip_settings, run_folder
-from vidzoo.weights import WeightsFile, fetch, initialize, open_weights
-from vidzoo.weights.names import preset_for
+from vidzoo.tasks.initial_weights import fingerprint, located
+from vidzoo.weights import WeightsFile, initialize, open_weights
 
 
 def is_on_features(description: Mapping) -> bool:
@@ -53,8 +52,7 @@ def joined(run, description: Mapping, backbone_weights) -> tuple[dict, WeightsFi
             f"{run}: was trained on features. Name the weights that made them, "
             f"{made['weights']} (--backbone_weights)."
         )
-    preset = preset_for(backbone_weights, parts.name, parts.variant)
-    file = Path(backbone_weights) if preset is None else fetch(preset)
+    _, file = located(backbone_weights, parts.name, parts.variant)
     _check_same(file, made)
     channels = clip_settings.channels(made["modality"], 1)
     backbone_file = initialize.for_modality(
@@ -90,10 +88,7 @@ def _is_what_it_reads(description, parts, layer):
 
 
 def _check_same(file, made):
-    if not file.is_file():
-        open_weights(file)  # says what is wrong with it
-    with open(file, "rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = fingerprint(file)
     if digest != made["weights_sha256"]:
         raise WeightsError(
             f"{file}: are not the weights that made the features, {made['weights']} "

@@ -81,10 +81,7 @@ def name_in_files(network: str, arguments: dict) -> str:
     """What weights files call a network: a feature-pooling network by its pooling."""
     if network != "feature_pooling":
         return network
-    names = ("pooling", "aggregate")
-    return feature_pooling.network_name(
-        **{name: arguments[name] for name in names if name in arguments}
-    )
+    return feature_pooling.network_name(**feature_pooling.pooling_of(arguments))
 
 
 def parts(network: str, arguments: dict) -> tuple[str, str]:

@@ -160,11 +160,7 @@ def center_clip(
     modalities = checked_modalities(modalities, sampling)
     if FEATURES in modalities:
         raise ValueError("`modalities` must be of images here. Received: features.")
-    if sampling.needs_rate and not record.fps > 0:
-        raise RecordError(
-            f"{record.source}: it does not state its frames per second, which "
-            f"{sampling} needs. Re-encode the video with a rate."
-        )
+    stream.check_rate(record, sampling)
     count = len(record.jpegs)
     if needs_flow(modalities):
         if record.flow is None:

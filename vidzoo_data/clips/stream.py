@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vidzoo.errors import RecordError
 from vidzoo_data.clips.modalities import FEATURES, MODALITIES, RGB, needs_flow
+from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records, VideoEntry
 
 _BLOCK = 16  # places looked up by one call into Python
@@ -47,6 +48,19 @@ def check_videos(
                 f"second, which {sampling} needs. Sample without `fps`, or re-encode "
                 "the video with a rate and prepare it again."
             )
+
+
+def check_rate(record: schema.VideoRecord, sampling) -> None:
+    """Refuses a video in memory that does not state the rate that sampling needs.
+
+    Raises:
+        RecordError: so it is.
+    """
+    if sampling.needs_rate and not record.fps > 0:
+        raise RecordError(
+            f"{record.source}: it does not state its frames per second, which "
+            f"{sampling} needs. Re-encode the video with a rate."
+        )
 
 
 def clip_stream(

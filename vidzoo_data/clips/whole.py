@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from vidzoo.errors import RecordError, VideoError
+from vidzoo.errors import VideoError
 from vidzoo_data import video
 from vidzoo_data.clips import stream
 from vidzoo_data.clips.augment import CenterCrop
@@ -113,11 +113,7 @@ def in_memory_chunks(
         RecordError: the video does not state its rate, and `sampling` needs it.
     """
     _check_length(chunk_length)
-    if sampling.needs_rate and not record.fps > 0:
-        raise RecordError(
-            f"{record.source}: it does not state its frames per second, which "
-            f"{sampling} needs. Re-encode the video with a rate."
-        )
+    stream.check_rate(record, sampling)
     images, bound = np.array(list(record.jpegs), object), None
     if modality == FLOW:
         flow = record.flow
