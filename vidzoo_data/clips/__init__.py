@@ -8,6 +8,11 @@ from vidzoo_data.clips.augment import (
     MultiScaleCrop,
     RandomCrop,
 )
+from vidzoo_data.clips.geometry import (
+    Similarity,
+    transformed,
+    transformed_flow,
+)
 from vidzoo_data.clips.pipeline import (
     center_batches,
     center_clip,
@@ -29,6 +34,7 @@ __all__ = [
     "MultiScaleCrop",
     "RandomCrop",
     "Segments",
+    "Similarity",
     "Whole",
     "Window",
     "center_batches",
@@ -41,5 +47,7 @@ __all__ = [
     "jpeg_clips",
     "record_chunks",
     "training_batches",
+    "transformed",
+    "transformed_flow",
     "view_batches",
 ]
