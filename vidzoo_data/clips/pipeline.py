@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from vidzoo.errors import RecordError
+from vidzoo.errors import FlowError, RecordError
 from vidzoo_data.clips import pixels, stream, targets
 from vidzoo_data.clips.augment import ColorJitter
 from vidzoo_data.clips.modalities import (
@@ -29,6 +29,7 @@ from vidzoo_data.clips.modalities import (
     checked_modalities,
     needs_flow,
 )
+from vidzoo_data.flow.datasets import FlowDataset
 from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records
 
@@ -201,35 +202,41 @@ def _images(record, name):
     return tf.constant([list(record.flow.x), list(record.flow.y)])
 
 
-def checked(batches: tf.data.Dataset, records: Records):
-    """Yields `batches`, with TensorFlow's errors turned into ours.
+def checked(batches: tf.data.Dataset, data: Records | FlowDataset):
+    """Yields `batches` of `data`, with TensorFlow's errors turned into ours.
 
     Raises:
-        RecordError: a record or one of its JPEGs is damaged.
+        RecordError: a record or one of its images is damaged.
+        FlowError: a file of a data set of flow is damaged, or of another size.
     """
     try:
         yield from batches
     except (
         tf.errors.InvalidArgumentError,
         tf.errors.DataLossError,
-        tf.errors.UnknownError,  # what an error in `Records` becomes
+        tf.errors.UnknownError,  # what an error of ours becomes
     ) as error:
-        raise as_record_error(error, records) from error
+        raise as_our_error(error, data) from error
 
 
-def as_record_error(error: tf.errors.OpError, records: Records) -> RecordError:
-    """TensorFlow's error as ours: what `Records` said, or which operation failed."""
+def as_our_error(
+    error: tf.errors.OpError, data: Records | FlowDataset
+) -> RecordError | FlowError:
+    """TensorFlow's error as ours: what we said, or which operation failed."""
     line = error.message.splitlines()[0]
-    _, is_ours, message = line.partition("RecordError: ")
-    if is_ours:
-        return RecordError(message)
-    if OTHER_SIZE in line:
-        what = line[line.index(OTHER_SIZE) :].partition(";")[0]
-        return RecordError(
-            f"{records.path}: {what}. Make the flow again with `vidzoo flow`."
-        )
+    for kind in (RecordError, FlowError):
+        _, is_ours, message = line.partition(f"{kind.__name__}: ")
+        if is_ours:
+            return kind(message)
     what = re.sub(r"^\{\{.*?\}\}\s*", "", line)  # names of TensorFlow's functions
+    if isinstance(data, FlowDataset):
+        return FlowError(f"{data.name}: a pair cannot be read: {what}")
+    if OTHER_SIZE in what:
+        what = what[what.index(OTHER_SIZE) :].partition(";")[0]
+        return RecordError(
+            f"{data.path}: {what}. Make the flow again with `vidzoo flow`."
+        )
     return RecordError(
-        f"{records.path}: a frame cannot be decoded: {what} "
+        f"{data.path}: a frame cannot be decoded: {what} "
         "Remove the folder and run `vidzoo prepare` again."
     )
