@@ -39,7 +39,7 @@ from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.training import Phase, Recipe
 from vidzoo.weights import save_weights
 from vidzoo_data import synthetic
-from vidzoo_data.clips import flow_pairs
+from vidzoo_data.clips import flow_pairs, geometry
 from vidzoo_data.flow import datasets
 
 SIZE, NUM_FRAMES, NUM_CLASSES = 64, 16, 8
@@ -300,6 +300,7 @@ def _chairs(folder, first_step, num_steps, *, seed):
         num_steps=num_steps,
         first_step=first_step,
         seed=seed,
+        augmentation=geometry.Similarity(),
     )
 
 
