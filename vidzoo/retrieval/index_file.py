@@ -57,7 +57,7 @@ class IndexFile:
 
     path: Path
     vectors: np.ndarray
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
     description: dict
     arrays: dict[str, np.ndarray]
     fingerprint: str
@@ -83,7 +83,7 @@ class IndexFile:
         index = cls(
             path=stored.path,
             vectors=stored.vectors,
-            entries=tuple(stored.entries),
+            entries=stored.entries,
             description=json.loads(stored.metadata["description"]),
             arrays=stored.arrays,
             fingerprint=stored.metadata["fingerprint"],
@@ -210,15 +210,15 @@ def add(
                 f"{path}: its vectors have {dim} dimensions; those to be added have "
                 f"{vectors.shape[1]}."
             )
-        known = {entry.entry_id for entry in index.entries}
+        listed = [list(index.entries), entries]
+        known = {entry.entry_id for entry in listed[0]}
         twice = [entry.entry_id for entry in entries if entry.entry_id in known]
         if twice:
             raise IndexFileError(
                 f"{path}: holds {_first(twice)} already; remove what is to be replaced "
                 "first."
             )
-        parts, listed = [Rows(stored), vectors], [index.entries, entries]
-        write_index(path, encoder, parts, listed, dim)
+        write_index(path, encoder, [Rows(stored), vectors], listed, dim)
 
 
 def remove(path: str | os.PathLike, entry_ids: Iterable[str]) -> None:
@@ -237,18 +237,19 @@ def remove(path: str | os.PathLike, entry_ids: Iterable[str]) -> None:
     with working_on(path):
         stored = index_format.read(path, index_format.INDEX)
         index = IndexFile._of(stored, None)
-        unknown = entry_ids - {entry.entry_id for entry in index.entries}
+        entries = list(index.entries)
+        unknown = entry_ids - {entry.entry_id for entry in entries}
         if unknown:
             raise IndexFileError(
                 f"{path}: holds no {_first(unknown)}; expected ids of its "
-                f"{len(index.entries)} entries, such as {index.entries[0].entry_id}."
+                f"{len(entries)} entries, such as {entries[0].entry_id}."
             )
-        if len(entry_ids) == len(index.entries):
+        if len(entry_ids) == len(entries):
             raise IndexFileError(
                 f"{path}: none of its {len(entry_ids)} entries would be left; delete "
                 "the file instead."
             )
-        kept = [None if e.entry_id in entry_ids else e for e in index.entries]
+        kept = [None if e.entry_id in entry_ids else e for e in entries]
         dim = index.vectors.shape[1]
         write_index(path, _Fitted(index), [Rows(stored)], [kept], dim)
 

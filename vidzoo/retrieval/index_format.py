@@ -10,11 +10,10 @@ numbers' size.
 
 import contextlib
 import hashlib
-import io
 import json
 import math
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -38,6 +37,7 @@ _DTYPES = {
     **{f"U{8 * size}": np.dtype(f"<u{size}").str for size in (1, 2, 4, 8)},
 }
 _REMEDY = "Copy it again from where it is whole, or build it anew with `vidzoo index`."
+_TO_JSON = json.JSONEncoder(allow_nan=False)
 _KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
 
 
@@ -53,6 +53,27 @@ class Entry(NamedTuple):
     entry_id: str
     path: str
     seconds: float | None = None
+
+
+class Entries(Sequence[Entry]):
+    """The entries of a file, each read when it is asked for: few of them mostly are."""
+
+    def __init__(self, text: np.ndarray):
+        """Takes the lines, as uint8."""
+        self._text = text.view(np.ndarray)  # whose slices come sooner than a map's
+        self._ends = np.flatnonzero(text == ord("\n")) + 1
+
+    def __len__(self):
+        return len(self._ends)
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return [self[i] for i in range(len(self))[place]]
+        place = range(len(self))[place]
+        start = self._ends[place - 1] if place else 0
+        line = self._text[start : self._ends[place]].tobytes()
+        entry_id, path, seconds = json.loads(line.decode())
+        return Entry(entry_id, entry_id if path == entry_id else path, seconds)
 
 
 @dataclass(frozen=True)
@@ -73,7 +94,7 @@ class Stored:
     vectors: np.ndarray
     vectors_at: int
     arrays: dict[str, np.ndarray]
-    entries: list[Entry]
+    entries: Entries
 
 
 @contextlib.contextmanager
@@ -138,7 +159,7 @@ def write(
 
 
 def _line(entry):
-    return json.dumps(entry, allow_nan=False).encode() + b"\n"
+    return _TO_JSON.encode(entry).encode() + b"\n"
 
 
 def _little_endian(name, array):
@@ -201,7 +222,7 @@ def read(path: Path, kind: str) -> Stored:
         name: mapped[start + begin : start + stop].view(dtype).reshape(shape)
         for name, (dtype, shape, begin, stop) in places.items()
     }
-    lines = io.BytesIO(found.pop("entries").tobytes())
+    entries = Entries(found.pop("entries"))
     vectors = found.pop("vectors").view(np.ndarray)
     return Stored(
         path=path,
@@ -212,7 +233,7 @@ def read(path: Path, kind: str) -> Stored:
             name.removeprefix(_ENCODER): array.view(np.ndarray)
             for name, array in found.items()
         },
-        entries=[_entry(line) for line in lines],
+        entries=entries,
     )
 
 
@@ -222,11 +243,6 @@ def check_there(path: Path) -> None:
         raise IndexFileError(
             f"{path}: there is no such index. `vidzoo index` makes one."
         )
-
-
-def _entry(line):
-    entry_id, path, seconds = json.loads(line)
-    return Entry(entry_id, entry_id if path == entry_id else path, seconds)
 
 
 def _read_header(file, path):

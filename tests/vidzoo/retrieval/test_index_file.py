@@ -94,6 +94,8 @@ def test_comes_back_as_it_was(path):
         *("clip.avi#9", "clip.avi#10"),  # by time
     ]
     assert sorted(index.entries, key=str) == sorted(entries, key=str)
+    assert index.entries[-1] == index.entries[5] == Entry("clip.avi#10", "clip.avi", 10)
+    assert index.entries[1:3] == [index.entries[1], index.entries[2]]
     by_entry = dict(zip(entries, vectors, strict=True))
     np.testing.assert_array_equal(index.vectors, [by_entry[e] for e in index.entries])
     assert index.vectors.dtype == np.float32
@@ -396,7 +398,7 @@ def test_frames_of_a_video_stay_together(path):
     with IndexBuilder(path, Fitted(), {"clip.avi": 5}, part_length=2) as builder:
         builder.append(vectors_of([f.entry_id for f in frames]), frames)
         assert builder.done == {"clip.avi"}
-        assert builder.finish().entries == tuple(frames)
+        assert list(builder.finish().entries) == frames
 
 
 def test_building_is_refused(path, tmp_path):
