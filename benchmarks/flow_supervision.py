@@ -3,10 +3,11 @@
     python -m benchmarks.flow_supervision OUT [--chairs=FLYINGCHAIRS]
 
 Videos of 17 frames whose classes differ in motion alone, with exact flow. Every seed
-pretrains FlowNets on the flow of all training videos, which needs no label, and then
-trains each row on 10, 25, 50 and 100 labelled videos a class. Test: for networks on two
-frames all 16 pairs of a video, averaged; for those on 16 frames its first 16, of which
-the last field leads to frame 17. ImageNet's ResNet-18 is not of this size: in its place
+pretrains FlowNets on the flow of all training videos, which needs no label, turned and
+mirrored at random, and then trains each row on 10, 25, 50 and 100 labelled videos a
+class, in random windows. Test: the window in the middle; for networks on two frames all
+16 pairs of a video, averaged; for those on 16 frames its first 16, of which the last
+field leads to frame 17. ImageNet's ResNet-18 is not of this size: in its place
 stands a network of single frames trained on the shapes' names ("appearance"). C3D and
 I3D are trained on other data, and have no row.
 
@@ -42,8 +43,10 @@ from vidzoo_data import synthetic
 from vidzoo_data.clips import flow_pairs, geometry
 from vidzoo_data.flow import datasets
 
-SIZE, NUM_FRAMES, NUM_CLASSES = 64, 16, 8
+VIDEO_SIZE, SIZE = 72, 64  # pixels of videos, and of a clip's window
+NUM_FRAMES, NUM_CLASSES = 16, 8
 NUM_HELD_OUT = 160
+BATCH_SIZE = 16
 LABELS_PER_CLASS = (10, 25, 50, 100)
 _PAIR = {"backbone": "tiny", "frame_shape": (SIZE, SIZE, 6)}
 _CLIP = {"backbone": "tiny3d", "frame_shape": (SIZE, SIZE, 3)}
@@ -190,12 +193,12 @@ def _pretrained(runs, train, shapes, seed, args):
     for name in sorted(needed):
         row = PRETRAINED[name]
         recipe = _recipe(row, steps.get(name, args.pretrain_steps), args)
-        batches = partial(_batches, row.kind, train, seed=seed)
+        batches = partial(_batches, row.kind, train, seed=seed, turned=True)
         if name == "chairs":
             batches = partial(_chairs, args.chairs, seed=seed)
         if name == "appearance":
             shown = train._replace(labels=shapes[: len(train.labels)])
-            batches = partial(_batches, "frame", shown, seed=seed)
+            batches = partial(_batches, "frame", shown, seed=seed, turned=True)
         found[name] = _trained(runs / name, row, None, recipe, batches, seed)
     return found
 
@@ -231,7 +234,7 @@ def _recipe(row, steps, args):
         clip_norm=5.0,
         frozen=row.frozen,
     )
-    return Recipe(phases=(phase,), batch_size=16, flow_weight=args.flow_weight)
+    return Recipe(phases=(phase,), batch_size=BATCH_SIZE, flow_weight=args.flow_weight)
 
 
 def _trained(run, row, start, recipe, batches, seed):
@@ -248,7 +251,7 @@ def _trained(run, row, start, recipe, batches, seed):
             model,
             lambda first, steps: map(_tensors, batches(first, steps)),
             recipe,
-            num_videos=16 * 50,  # a line of the log for every 50 steps
+            num_videos=BATCH_SIZE * 50,  # a line of the log for every 50 steps
             run_folder=run,
             resume=True,
             on_step=shown.update,
@@ -269,26 +272,56 @@ def _tensors(batch):
     return {name: tf.convert_to_tensor(value) for name, value in batch.items()}
 
 
-def _batches(kind, videos, first_step, num_steps, *, seed):
-    """Batches of random clips of labelled videos, with their flow."""
+def _batches(kind, videos, first_step, num_steps, *, seed, turned=False):
+    """Batches of random windows of random clips, with their flow.
+
+    Args:
+        kind: as `Row` has it.
+        videos: which.
+        first_step: batches already trained on.
+        num_steps: of the training.
+        seed: of the draws.
+        turned: whether clips are turned and mirrored, which changes motions' classes.
+    """
     for step in range(first_step, num_steps):
         random = np.random.default_rng([seed, step])
-        chosen = random.integers(len(videos.labels), size=16)
-        at = random.integers(NUM_FRAMES, size=16)
-        clips, flow = _clips(kind, videos, chosen, at)
+        chosen = random.integers(len(videos.labels), size=BATCH_SIZE)
+        at = random.integers(NUM_FRAMES, size=BATCH_SIZE)
+        corners = random.integers(VIDEO_SIZE - SIZE + 1, size=(BATCH_SIZE, 2))
+        clips, flow = _clips(kind, videos, chosen, at, corners)
+        if turned:
+            turns = random.integers(8, size=BATCH_SIZE)
+            both = [_turned(*one) for one in zip(clips, flow, turns, strict=True)]
+            clips, flow = map(np.stack, zip(*both, strict=True))
         yield {"rgb": clips, "flow_target": flow, "label": videos.labels[chosen]}
 
 
-def _clips(kind, videos, chosen, at):
-    """Clips of some videos that begin at some frame, and their flow."""
-    if kind == "clip":
-        return videos.frames[chosen, :-1], videos.flow[chosen].astype(np.float32)
-    flow = videos.flow[chosen, at][:, None].astype(np.float32)
-    first = videos.frames[chosen, at][:, None]
-    if kind == "frame":
-        return first, flow
-    second = videos.frames[chosen, at + 1][:, None]
-    return np.concatenate([first, second], axis=-1), flow
+def _clips(kind, videos, chosen, at, corners):
+    """Clips of some videos that begin at some frame, in some window, and their flow."""
+    first, length = (0, NUM_FRAMES) if kind == "clip" else (at, 1)
+    first = np.broadcast_to(first, len(chosen))
+    frames, flow = [], []
+    for video, start, (y, x) in zip(chosen, first, corners, strict=True):
+        window = (slice(y, y + SIZE), slice(x, x + SIZE))
+        times = slice(start, start + length)
+        clip = videos.frames[(video, times, *window)]
+        if kind == "pair":
+            after = slice(start + 1, start + 2)
+            clip = np.concatenate([clip, videos.frames[(video, after, *window)]], -1)
+        frames.append(clip)
+        flow.append(videos.flow[(video, times, *window)].astype(np.float32))
+    return np.stack(frames), np.stack(flow)
+
+
+def _turned(clip, flow, turn):
+    """A clip `(T, H, W, C)` and its flow in one of a square's eight positions."""
+    if turn & 1:  # mirrored left to right
+        clip, flow = clip[:, :, ::-1], flow[:, :, ::-1] * np.float32([-1, 1])
+    if turn & 2:  # upside down
+        clip, flow = clip[:, ::-1], flow[:, ::-1] * np.float32([1, -1])
+    if turn & 4:  # mirrored at the diagonal
+        clip, flow = clip.swapaxes(1, 2), flow.swapaxes(1, 2)[..., ::-1]
+    return clip, flow
 
 
 def _chairs(folder, first_step, num_steps, *, seed):
@@ -296,7 +329,7 @@ def _chairs(folder, first_step, num_steps, *, seed):
     return flow_pairs.pair_batches(
         datasets.flying_chairs(folder),
         size=SIZE,
-        batch_size=16,
+        batch_size=BATCH_SIZE,
         num_steps=num_steps,
         first_step=first_step,
         seed=seed,
@@ -314,7 +347,9 @@ def _scored(model, kind, videos):
         frames = [0] if kind == "clip" else range(NUM_FRAMES)
         answers = []
         for t in frames:
-            clip, flow = _clips(kind, videos, chosen, np.full(len(chosen), t))
+            middle = np.full((len(chosen), 2), (VIDEO_SIZE - SIZE) // 2)
+            at = np.full(len(chosen), t)
+            clip, flow = _clips(kind, videos, chosen, at, middle)
             outputs = predict(tf.convert_to_tensor(clip))
             answers.append(losses.prediction(outputs).numpy())
             if kind == "clip" and isinstance(outputs, dict) and "flow" in outputs:
@@ -439,6 +474,7 @@ def _parse(argv):
         default=LABELS_PER_CLASS,
         help="labelled videos a class (10,25,50,100)",
     )
+    parser.add_argument("--num_train", type=count, default=3200, help="videos (3200)")
     parser.add_argument("--num_test", type=count, default=400, help="videos (400)")
     parser.add_argument("--steps", type=count, default=400, help="of a row (400)")
     parser.add_argument(

@@ -49,23 +49,46 @@ def log_of(run):
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
+def trained(out, records, model, size, **options):
+    """A run of one short epoch."""
+    changes = SHORT | options.pop("changes", {})
+    train.run(records, out, model=model, changes=changes, **size | options)
+    return out
+
+
+@pytest.fixture(scope="module")
+def flow_runs(records, tmp_path_factory):
+    """A FlowNet on 16 frames and one on two."""
+    root = tmp_path_factory.mktemp("flow")
+    return {
+        name: trained(root / name, records, name, size)
+        for name, size in (("flownet3d", CLIP), ("flownet2f", PAIR))
+    }
+
+
+@pytest.fixture(scope="module")
+def classifier_run(records, tmp_path_factory):
+    """An encoder on two frames that learned classes alone."""
+    out = tmp_path_factory.mktemp("classifier") / "run"
+    changes = {"flow_weight": 0.0}
+    return trained(out, records, "actionflownet2f", PAIR, changes=changes)
+
+
 @pytest.mark.parametrize(
     "flownet, network, size",
     [("flownet3d", "actionflownet", CLIP), ("flownet2f", "actionflownet2f", PAIR)],
 )
-def test_flow_first_then_both_tasks(flownet, network, size, videos, records, tmp_path):
-    flow_run, run = tmp_path / "flow", tmp_path / "run"
-    train.run(records, flow_run, model=flownet, changes=SHORT, **size)
+def test_flow_first_then_both_tasks(
+    flownet, network, size, flow_runs, videos, records, tmp_path
+):
+    flow_run, run = flow_runs[flownet], tmp_path / "run"
     (logged,) = log_of(flow_run)
     assert np.isfinite(logged["epe"]) and "accuracy" not in logged
-    weights = flow_run / "weights.npz"
-    train.run(records, run, model=network, weights=weights, changes=SHORT, **size)
+    trained(run, records, network, size, weights=flow_run / "weights.npz")
     (logged,) = log_of(run)
     assert np.isfinite([logged["epe"], logged["accuracy"], logged["loss"]]).all()
     arrays = open_weights(run / "weights.npz").arrays
     assert any(name.startswith("decoder_") for name in arrays)
-    scores, _ = evaluate.run(run, records, protocol="2x2")
-    assert scores.logits.shape == (2, 2) and np.isfinite(scores.logits).all()
     with pytest.raises(CheckpointError, match=f"predicts flow.*--model={network}"):
         evaluate.run(flow_run, records)
     served = tmp_path / "served"
@@ -79,62 +102,48 @@ def test_flow_first_then_both_tasks(flownet, network, size, videos, records, tmp
         np.testing.assert_allclose(answer.logits, by_id[name], atol=1e-4)
 
 
-def test_weight_zero_trains_the_classifier_alone(records, tmp_path):
-    run = tmp_path / "run"
-    changes = SHORT | {"flow_weight": 0.0}
-    train.run(records, run, model="actionflownet2f", changes=changes, **PAIR)
-    arrays = open_weights(run / "weights.npz").arrays
+def test_weight_zero_trains_the_classifier_alone(classifier_run, records):
+    arrays = open_weights(classifier_run / "weights.npz").arrays
     assert not any(name.startswith("decoder_") for name in arrays)
-    assert run_folder.read_finished(run)["arguments"]["decoder"] is False
-    assert "epe" not in log_of(run)[0]
-    evaluate.run(run, records)
+    assert run_folder.read_finished(classifier_run)["arguments"]["decoder"] is False
+    assert "epe" not in log_of(classifier_run)[0]
+    scores, _ = evaluate.run(classifier_run, records, protocol="2x2")
+    assert scores.logits.shape == (2, 2) and np.isfinite(scores.logits).all()
 
 
-def test_stacked_keeps_its_flownet(records, tmp_path):
-    flow_run, run = tmp_path / "flow", tmp_path / "run"
-    train.run(records, flow_run, model="flownet2f", changes=SHORT, **PAIR)
-    before = open_weights(flow_run / "weights.npz").arrays
-    train.run(
-        records,
-        run,
-        model="stacked_flow",
-        weights=flow_run / "weights.npz",
-        changes=SHORT,
-        **PAIR,
-    )
-    after = open_weights(run / "weights.npz").arrays
+def test_stacked_keeps_its_flownet(flow_runs, records, tmp_path):
+    start, run = flow_runs["flownet2f"] / "weights.npz", tmp_path / "run"
+    trained(run, records, "stacked_flow", PAIR, weights=start)
+    before, after = (open_weights(x).arrays for x in (start, run / "weights.npz"))
     for name in before:
         same = np.asarray(after[f"flownet_{name}"]) == np.asarray(before[name])
         assert same.all(), name
     evaluate.run(run, records)
 
 
-def test_other_classes_start_from_a_trained_network(videos, records, tmp_path, caplog):
-    run = tmp_path / "run"
-    changes = SHORT | {"flow_weight": 0.0}
-    train.run(records, run, model="actionflownet2f", changes=changes, **PAIR)
-    rows = (
-        (videos / "videos.csv")
-        .read_text()
-        .replace("right/2.avi,right", "right/2.avi,up")
-    )
+def test_other_classes_start_from_a_trained_network(
+    classifier_run, videos, tmp_path, caplog
+):
+    rows = (videos / "videos.csv").read_text()
+    rows = rows.replace("right/2.avi,right", "right/2.avi,up")
     (videos / "three.csv").write_text(rows)
     three = tmp_path / "three"
     prepare.run(videos / "three.csv", three, layout="csv", size=48)
     caplog.set_level(logging.WARNING, "vidzoo")
-    again = tmp_path / "again"
-    options = {"model": "actionflownet2f", "changes": changes} | PAIR
-    train.run(three, again, weights=run / "weights.npz", **options)
+    options = {"changes": {"flow_weight": 0.0}}
+    start = classifier_run / "weights.npz"
+    again = trained(
+        tmp_path / "again", three, "actionflownet2f", PAIR, weights=start, **options
+    )
     assert "the classifier head of 2 classes is left out" in caplog.text
     assert open_weights(again / "weights.npz").arrays["head/kernel"].shape[-1] == 3
 
 
-def test_unknown_flow_is_counted(records, tmp_path):
+def test_unknown_flow_is_counted(flow_runs):
     """The video of 10 frames is repeated; where it begins anew, no field leads on."""
-    run = tmp_path / "run"
-    train.run(records, run, model="flownet3d", changes=SHORT, **CLIP)
     # One of 4 videos has 9 fields, repeated once in 16: 1 of 64 is not known.
-    assert log_of(run)[0]["unknown"] == pytest.approx(1 / 64)
+    (logged,) = log_of(flow_runs["flownet3d"])
+    assert logged["unknown"] == pytest.approx(1 / 64)
 
 
 def test_missing_flow_says_which_command_makes_it(videos, tmp_path):
