@@ -3,6 +3,8 @@
 Labels are class numbers `(N,)`, or multi-hot `(N, K)` where a video may have several.
 """
 
+import math
+
 import numpy as np
 
 
@@ -221,6 +223,28 @@ def wilson_interval(num_correct: int, num_total: int) -> tuple[float, float]:
     scale = 1 + z * z / num_total
     half = z * variance**0.5
     return (centre - half) / scale, (centre + half) / scale
+
+
+def binomial_tail(num_correct: int, num_total: int, rate: float) -> float:
+    """The probability of so many correct answers or fewer: the exact binomial sum.
+
+    Args:
+        num_correct: answers that are correct.
+        num_total: all answers.
+        rate: the probability of each to be correct, between 0 and 1.
+
+    Example:
+        >>> binomial_tail(0, 2, 0.5)
+        0.25
+    """
+    if num_correct >= num_total:
+        return 1.0
+    whole = math.lgamma(num_total + 1) + num_total * math.log1p(-rate)
+    odds = math.log(rate) - math.log1p(-rate)
+    return math.fsum(
+        math.exp(whole + k * odds - math.lgamma(k + 1) - math.lgamma(num_total - k + 1))
+        for k in range(num_correct + 1)
+    )
 
 
 def paired_bootstrap(

@@ -1,6 +1,8 @@
 """Metrics against hand-computed numbers."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -50,6 +52,26 @@ def test_mean_class_accuracy_weighs_classes_equally_and_skips_absent_ones():
 def test_wilson_interval(correct, total, low, high):
     found = metrics.wilson_interval(correct, total)
     assert found == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "correct, total, rate",
+    [(0, 5, "0.5"), (57, 100, "0.687"), (99, 100, "0.999"), (340, 500, "0.761")],
+)
+def test_binomial_tail_is_the_exact_sum(correct, total, rate):
+    p = Fraction(rate)
+    expected = sum(
+        math.comb(total, k) * p**k * (1 - p) ** (total - k) for k in range(correct + 1)
+    )
+    found = metrics.binomial_tail(correct, total, float(rate))
+    assert found == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_binomial_tail_of_all_is_certain_and_of_many_is_quick():
+    assert metrics.binomial_tail(7, 7, 0.3) == 1
+    # The median of a binomial whose mean is whole is that mean.
+    found = metrics.binomial_tail(25_000, 50_000, 0.5)
+    assert 0.5 < found < 0.502
 
 
 # Hit@k: rankings of four classes; the labels of video 3 are the two lowest.

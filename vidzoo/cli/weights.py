@@ -45,6 +45,11 @@ def verify(verbs):
     verb = verbs.add_parser("verify", help="whether weights fit and answer right")
     verb.add_argument("file", metavar="FILE", help="weights file, preset or imagenet")
     verb.add_argument("--model", required=True, help="its network: see vidzoo models")
+    verb.add_argument(
+        "--input",
+        help="what the origin publishes an answer to: I3D's clip as .npy; of networks "
+        "on ImageNet a folder of photographs with labels.csv",
+    )
     flags.add_accept_license(verb)
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
     verb.set_defaults(function=_run_verify, needs="keras")
@@ -53,6 +58,7 @@ def verify(verbs):
 def _run_verify(args):
     from vidzoo.tasks import show_weights, verify
 
-    result = verify.run(args.file, **flags.taken(args, "model", "accept_license"))
+    options = flags.taken(args, "model", "input", "accept_license")
+    result = verify.run(args.file, **options)
     show_weights.verified(result, as_json=args.json)
     return FAILED if result["passed"] is False else DONE

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from vidzoo import models
 from vidzoo.errors import UsageError, WeightsError
@@ -41,6 +42,15 @@ def open_and_build(
 ) -> tuple[keras.Model, WeightsFile]:
     """Reads a weights file, builds the network and sets its weights.
 
+    Args and errors: as `open_file` and `build`.
+    """
+    weights_file = open_file(file, network, accept_license=accept_license)
+    return build(weights_file, file, network), weights_file
+
+
+def open_file(file, network: Network, *, accept_license: bool = False) -> WeightsFile:
+    """Reads a weights file of a network.
+
     Args:
         file: the path of a weights file, also one that Keras itself wrote of this very
             network (but those on a backbone); or a preset's name, or `"imagenet"`.
@@ -58,12 +68,38 @@ def open_and_build(
         weights_file = _open_by_layers(file, network)
     _check_network(file, weights_file.network, network)
     _check_tells_its_input(file, weights_file)
-    arguments = _as_it_was_built(weights_file, network)
     _check_modality(file, weights_file, network)
+    return weights_file
+
+
+def build(weights_file: WeightsFile, file, network: Network, **changes) -> keras.Model:
+    """Builds the network as its weights tell, and sets them.
+
+    Args:
+        weights_file: from `open_file`.
+        file: what it was opened by, for messages.
+        network: which it is.
+        **changes: further arguments of the builder, e.g. the size of a clip.
+
+    Raises:
+        WeightsError: names or shapes are not the network's.
+    """
+    arguments = _as_it_was_built(weights_file, network) | changes
     try:
-        return network.build(**arguments, weights=weights_file), weights_file
+        return network.build(**arguments, weights=weights_file)
     except ValueError as error:
         raise WeightsError(f"{file}: does not fit {network.name}. {error}") from error
+
+
+def named(outputs) -> dict:
+    """A network's outputs by name, also where it has but one."""
+    return outputs if isinstance(outputs, dict) else {"logits": outputs}
+
+
+def logits(model: keras.Model, inputs) -> np.ndarray:
+    """What a network answers to inputs `(N, ...)`: `(N, K)`."""
+    outputs = model(inputs, training=False)
+    return keras.ops.convert_to_numpy(named(outputs)["logits"])
 
 
 def _open(file, network, accept_license):

@@ -74,8 +74,12 @@ def verified(result, *, as_json: bool) -> None:
         ]
     )
     expected, answer = result["expected"], result["answer"]
+    if result["input"] is not None:
+        show = {"clip": _about_clip, "photographs": _about_photographs}
+        lines(show[result["input"]["kind"]](result["input"], result))
     if expected is None:
-        lines(["answer to the test pattern: not checked, none is known"])
+        if result["passed"] is None:
+            lines([f"answer: NOT CHECKED: {result['reason']}"])
     elif result["passed"]:
         lines([f"answer to the test pattern: {_answer(answer)}, as expected"])
     else:
@@ -109,6 +113,68 @@ def _answer(answer):
         f"class {answer['label']}, logit {answer['logit']:.4f}, "
         f"norm of all {answer['norm']:.4f}"
     )
+
+
+def _about_clip(about, result):
+    """The answer to the origin's clip, beside the published one."""
+    best = about["expected"]["logits"][0]
+    expected = (
+        f"class {best['label']}, logit {best['logit']:.4f}, norm of all "
+        f"{about['expected']['norm']:.4f}"
+    )
+    answer = about["answer"]
+    if about["passed"]:
+        return [
+            f"answer to {about['file']}: as {about['preset']}'s origin publishes it: "
+            f"{expected}; {len(about['expected']['logits'])} logits within "
+            f"{answer['largest_difference']:.1g}"
+        ]
+    found = "numbers that are not finite"
+    if answer is not None:
+        found = (
+            f"class {answer['label']}, norm of all {answer['norm']:.4f}, logits up to "
+            f"{answer['largest_difference']:.4g} off"
+        )
+    return [
+        f"answer to {about['file']}: {found}; EXPECTED {expected}. These are not "
+        f"{result['preset']}'s weights, or this is another clip."
+    ]
+
+
+def _about_photographs(about, result):
+    """Counts beside the published score, and what differs from its protocol."""
+    answer, expected = about["answer"], about["expected"]
+    total = answer["num_photographs"]
+    lines = [f"answers to {total} photographs in {about['file']}:"]
+    for name, score in (("top-1", expected["top1"]), ("top-5", expected["top5"])):
+        key = name.replace("-", "")
+        line = f"  {name}: {answer[key]} of {total} correct"
+        if score is not None:
+            line += (
+                f"; published {score:g} % ({expected['source']}), under which so few "
+                f"have a probability of {answer['chances'][key]:.2g}"
+                + _verdict(key, about)
+            )
+        lines.append(line)
+    for name, count in answer["better_if_wrong"].items():
+        lines.append(
+            f"  with {name}: {count} of {total} answered better{_verdict(name, about)}"
+        )
+    how = "warped to 256x256" if expected["resize"] == "warp" else "short side 256"
+    lines.append(
+        f"  (photographs {how}, middle crop; the score is of ImageNet's 50,000 "
+        "validation photographs. Those trained on are answered better.)"
+    )
+    if not about["passed"]:
+        lines.append(
+            f"These are not {result['preset']}'s weights in the right network and "
+            "preprocessing, or the photographs are not of ImageNet's classes."
+        )
+    return lines
+
+
+def _verdict(name, about):
+    return ": TOO UNLIKELY" if name in about["unlikely"] else ""
 
 
 def _numbers(values):

@@ -48,6 +48,45 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class ClipAnswer:
+    """What the origin prints of its network's answer to a clip that it publishes.
+
+    Attributes:
+        url: of the clip, a NumPy file of floats in -1..1.
+        shape: of the clip, `(1, T, H, W, C)`.
+        norm: Euclidean, of all logits.
+        logits: class -> logit, of the highest ones.
+    """
+
+    url: str
+    shape: tuple[int, ...]
+    norm: float
+    logits: Mapping[int, float]
+
+    @property
+    def name(self) -> str:
+        """The clip's file name."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A score on ImageNet's validation photographs, one centre crop of each.
+
+    Attributes:
+        top1: in percent, or None where it is not stated.
+        top5: in percent.
+        source: who states it.
+        resize: what precedes the crop: `"warp"` to 256x256, or `"short side"` to 256.
+    """
+
+    top1: float | None
+    top5: float
+    source: str
+    resize: str = "short side"
+
+
+@dataclass(frozen=True)
 class Preset:
     """One set of public weights.
 
@@ -66,6 +105,8 @@ class Preset:
         scores: as the origin states them, with their protocol.
         expected: the answer that tells that they work as at the origin, computed there
             or by a twin of the origin's network; None where none is known.
+        clip: the answer that the origin publishes to a clip; None where it does not.
+        accuracy: on ImageNet; None where these classes are others.
         non_commercial: whether the licence must be accepted before they are fetched.
     """
 
@@ -81,4 +122,6 @@ class Preset:
     citation: str
     scores: str
     expected: Answer | None = None
+    clip: ClipAnswer | None = None
+    accuracy: Accuracy | None = None
     non_commercial: bool = False

@@ -1,13 +1,21 @@
 """Named weights, each with everything needed to use them: a table of records."""
 
-from vidzoo.weights import preprocessing
-from vidzoo.weights.preset import Answer, Preset, RemoteFile
+from vidzoo.weights import preprocessing, published
+from vidzoo.weights.preset import Accuracy, Answer, Preset, RemoteFile
 
 _TORCHVISION = {
     "licence": "BSD 3-Clause (torchvision's code; none stated for the weights)",
     "citation": "TorchVision maintainers, TorchVision, 2016",
 }
-_IMAGENET = "ImageNet validation, centre crop: top-1 {} %, top-5 {} % ({})"
+
+
+def _imagenet(top1, top5, source, resize="short side"):
+    """A score on ImageNet, in words and in numbers."""
+    return {
+        "scores": f"ImageNet validation, centre crop: top-1 {top1} %, top-5 {top5} % "
+        f"({source})",
+        "accuracy": Accuracy(top1, top5, source, resize),
+    }
 
 
 def _torchvision_file(name, size=None):
@@ -30,7 +38,7 @@ def _torchvision(
         num_parameters=num_parameters,
         arguments={"num_classes": 1000} | dict(arguments),
         preprocess=preprocessing.TORCHVISION,
-        scores=_IMAGENET.format(top1, top5, "torchvision"),
+        **_imagenet(top1, top5, "torchvision"),
         **_TORCHVISION,
     )
 
@@ -68,6 +76,7 @@ def _i3d(modality, start, index_sha256, top1, top5):
         licence="Apache-2.0",
         citation="Carreira & Zisserman, Quo Vadis, Action Recognition?, CVPR 2017",
         scores=f"Kinetics-400 test: top-1 {top1} %, top-5 {top5} % (DeepMind)",
+        clip=published.I3D[f"{modality}_{start}"],
     )
 
 
@@ -89,7 +98,7 @@ _PRESETS = (
         preprocess=preprocessing.CAFFE,
         licence="unrestricted use (BVLC)",
         citation="Szegedy et al., Going Deeper with Convolutions, CVPR 2015",
-        scores=_IMAGENET.format(68.7, 88.9, "BVLC"),
+        **_imagenet(68.7, 88.9, "BVLC", "warp"),
         expected=Answer(label=455, logit=8.7030, norm=88.2971),
     ),
     Preset(
@@ -109,7 +118,7 @@ _PRESETS = (
         licence="unrestricted use (BVLC)",
         citation="Krizhevsky et al., ImageNet Classification with Deep Convolutional "
         "Neural Networks, NIPS 2012",
-        scores=_IMAGENET.format(57.1, 80.2, "BVLC"),
+        **_imagenet(57.1, 80.2, "BVLC", "warp"),
     ),
     Preset(
         name="vgg16_vgg",
@@ -131,6 +140,8 @@ _PRESETS = (
         citation="Simonyan & Zisserman, Very Deep Convolutional Networks for "
         "Large-Scale Image Recognition, ICLR 2015",
         scores="ImageNet validation, dense, multi-scale: top-5 92.5 % (VGG)",
+        # VGG states none of one crop; Keras does, of these very weights.
+        accuracy=Accuracy(71.3, 90.1, "Keras, of its port"),
     ),
     Preset(
         name="resnet50_keras",
@@ -150,7 +161,7 @@ _PRESETS = (
         preprocess=preprocessing.CAFFE_PRECISE,
         licence="MIT (Kaiming He's; ported by Keras)",
         citation="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
-        scores=_IMAGENET.format(74.9, 92.1, "Keras"),
+        **_imagenet(74.9, 92.1, "Keras"),
     ),
     Preset(
         name="vgg16_keras",
@@ -171,7 +182,7 @@ _PRESETS = (
         licence="CC BY 4.0 (VGG's; ported by Keras)",
         citation="Simonyan & Zisserman, Very Deep Convolutional Networks for "
         "Large-Scale Image Recognition, ICLR 2015",
-        scores=_IMAGENET.format(71.3, 90.1, "Keras"),
+        **_imagenet(71.3, 90.1, "Keras"),
     ),
     _torchvision(
         "resnet18",
@@ -250,6 +261,7 @@ _PRESETS = (
         citation="Wang et al., Temporal Segment Networks, ECCV 2016",
         scores="ImageNet validation, centre crop: top-5 92.1 % (the author, of their "
         "translation to PyTorch)",
+        accuracy=Accuracy(None, 92.1, "the author, of their translation to PyTorch"),
     ),
     _i3d(
         "rgb",

@@ -78,6 +78,68 @@ def test_i3d_files_are_the_published_ones(modality, start, shared_data):
     assert checksums.find_problem(index, file, index.digest) is None
 
 
+def labels_of(shared_data):
+    return (shared_data / "i3d/label_map.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_i3d_answers_are_the_printed_ones(modality, shared_data):
+    labels = labels_of(shared_data)
+    clip = PRESETS[f"i3d_{modality}_imagenet"].clip
+    text = (shared_data / f"i3d/out/imagenet_{modality}.txt").read_text()
+    norm, _, _, *lines = text.splitlines()
+    printed = [line.split(" ", 2)[1:] for line in lines if line]
+    assert clip.norm == float(norm.split()[-1])
+    found = [(logit, labels[number]) for number, logit in clip.logits.items()]
+    assert found == [(float(logit), label) for logit, label in printed]
+    assert len(found) == 20
+
+
+# The networks' sum, as `imagenet_joint.txt` and `no_imagenet_joint.txt` print it.
+JOINT = {
+    "imagenet": {
+        "playing cricket": 41.813675,
+        "hurling (sport)": 21.493977,
+        "catching or throwing baseball": 20.134108,
+        "hitting baseball": 18.915352,
+    },
+    "scratch": {
+        "playing cricket": 34.9155,
+        "hurling (sport)": 24.669,
+        "hitting baseball": 22.3136,
+        "shooting goal (soccer)": 21.9345,
+        "catching or throwing baseball": 20.4042,
+    },
+}
+
+
+@pytest.mark.parametrize("start", JOINT)
+def test_i3d_answers_add_up_to_the_joint_ones(start, shared_data):
+    labels = labels_of(shared_data)
+    rgb, flow = (PRESETS[f"i3d_{m}_{start}"].clip.logits for m in ("rgb", "flow"))
+    assert len(rgb) == len(flow) == 20
+    for label, logit in JOINT[start].items():
+        number = labels.index(label)
+        assert rgb[number] + flow[number] == pytest.approx(logit, abs=1.1e-4), label
+
+
+def test_weights_without_any_known_answer_are_these():
+    unknown = {
+        preset.name
+        for preset in PRESETS.values()
+        if preset.expected is preset.clip is preset.accuracy is None
+    }
+    assert unknown == {"resnet3d_torchvision", "c3d_sports1m"}
+
+
+def test_scores_in_numbers_are_those_in_words(preset):
+    assert (preset.accuracy is not None) == (preset.arguments["num_classes"] == 1000)
+    if preset.accuracy is not None and preset.name != "vgg16_vgg":  # of other crops
+        assert f"top-5 {preset.accuracy.top5} %" in preset.scores
+        if preset.accuracy.top1 is not None:
+            assert f"top-1 {preset.accuracy.top1} %" in preset.scores
+
+
 def test_imagenet_is_one_preset_of_each_network():
     served = [(PRESETS[name].network, PRESETS[name].variant) for name in DEFAULTS]
     assert len(set(served)) == len(DEFAULTS)
