@@ -138,12 +138,13 @@ def main(argv=None) -> int:
 def measure(args) -> dict:
     """Renders, trains and scores; what was measured, JSON-ready."""
     folder = args.out / "videos"
-    sizes = {
-        "num_train": 8 * max(args.labels) + NUM_HELD_OUT,
-        "num_test": args.num_test,
-    }
     synthetic.write(
-        folder, size=SIZE, num_frames=NUM_FRAMES + 1, seed=args.data_seed, **sizes
+        folder,
+        num_train=args.num_train + NUM_HELD_OUT,
+        num_test=args.num_test,
+        size=VIDEO_SIZE,
+        num_frames=NUM_FRAMES + 1,
+        seed=args.data_seed,
     )
     read = partial(synthetic.arrays, folder, flow_type="float16")
     train = read("train")

@@ -3,7 +3,9 @@
     python -m benchmarks.frame_order OUT
 
 Videos of motion shapes: eight classes that differ in motion alone, each with a twin
-that shows the same frames in the other order. What is blind to order cannot pass 50 %.
+that shows the same frames in the other order. Every test video is shown forwards and
+backwards, so that what is blind to order answers alike to two videos of two classes,
+and cannot pass 50 %. The interval is a bootstrap over these pairs.
 Interrupted, it goes on where it was when it is started again.
 """
 
@@ -12,10 +14,15 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import environment
 from benchmarks.arguments import count
+from benchmarks.paired import correct_answers
+from vidzoo import metrics
 from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
+from vidzoo.evaluation import Scores
 from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, prepare, run_folder, train
 from vidzoo_data import synthetic
@@ -56,8 +63,8 @@ def main(argv=None) -> int:
     write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
     for name, found in results["networks"].items():
         sys.stdout.write(
-            f"{name:24}{found['top1']:.3f}, 95 % interval {found['top1_low']:.3f} to "
-            f"{found['top1_high']:.3f}\n"
+            f"{name:24}{found['top1']:.3f}, 95 % interval {found['low']:.3f} to "
+            f"{found['high']:.3f}\n"
         )
     return 0
 
@@ -72,16 +79,19 @@ def measure(args) -> dict:
         num_frames=NUM_FRAMES,
         seed=args.seed,
         with_flow=False,
+        with_twins=True,
     )
-    prepare.run(videos / "motion.csv", records, layout="csv", size=RECORD_SIZE)
+    twins = args.out / "twins"
+    for listed, folder in (("motion.csv", records), ("twins.csv", twins)):
+        prepare.run(videos / listed, folder, layout="csv", size=RECORD_SIZE)
     return {
-        "networks": {name: _one(name, records, args) for name in NETWORKS},
+        "networks": {name: _one(name, records, twins, args) for name in NETWORKS},
         "environment": environment.describe(),
         "command": " ".join(["python -m benchmarks.frame_order", *sys.argv[1:]]),
     }
 
 
-def _one(name, records, args):
+def _one(name, records, twins, args):
     """What one network measures after its training."""
     run = args.out / name.replace(" ", "-")
     changes = {"num_frames": NUM_FRAMES, "epochs": args.epochs}
@@ -98,8 +108,29 @@ def _one(name, records, args):
     )
     # A network on single frames has 15 of them to average.
     protocol = f"{NUM_FRAMES}x1" if name == "single frame" else "center"
-    _, measured = evaluate.run(run, records, protocol=protocol)
-    return measured
+    forwards, backwards = (
+        evaluate.run(run, folder, protocol=protocol, split=split)[0]
+        for split, folder in (("test", records), ("twins", twins))
+    )
+    return measured(forwards, backwards)
+
+
+def measured(forwards: Scores, backwards: Scores) -> dict:
+    """Accuracy on pairs of twins, with its 95 % interval.
+
+    Args:
+        forwards: of the test videos.
+        backwards: of their twins, under the same names but for the folder.
+    """
+    correct = {
+        Path(name).name: [is_right]
+        for name, is_right in correct_answers(forwards).items()
+    }
+    for name, is_right in correct_answers(backwards).items():
+        correct[Path(name).name].append(is_right)
+    shares = np.array([*correct.values()], np.float64).mean(axis=1)
+    top1, low, high = metrics.paired_bootstrap(shares, np.zeros_like(shares))
+    return {"top1": top1, "low": low, "high": high, "num_pairs": len(shares)}
 
 
 def _parse(argv):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import conv_pooling, long_video, ucf101_features
+from benchmarks import conv_pooling, frame_order, long_video, ucf101_features
 from vidzoo.evaluation import Scores
 from vidzoo_data import video
 from vidzoo_data.records.read import Records
@@ -120,3 +120,14 @@ def test_long_video_is_as_long_as_asked(tmp_path):
         frames = list(decoded)
     assert len(frames) == 60
     assert np.abs(frames[0].astype(int) - frames[30]).mean() > 5  # it moves
+
+
+def test_twins_are_scored_as_pairs():
+    """What answers alike to both has one right at most."""
+    right_or_wrong = [[1, 0, 1, 1], [0, 1, 0, 1]]
+    forwards, backwards = map(scores, right_or_wrong)
+    found = frame_order.measured(forwards, backwards)
+    assert found["top1"] == 5 / 8 and found["num_pairs"] == 4
+    assert found["low"] < 5 / 8 < found["high"]
+    alike = [scores([1, 0, 0, 0]), scores([0, 1, 1, 0])]
+    assert frame_order.measured(*alike)["top1"] == 3 / 8

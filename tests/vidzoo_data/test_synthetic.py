@@ -367,3 +367,30 @@ def test_seeds_differ(written, tmp_path):
 def test_workers_do_not_load_tensorflow():
     code = "import sys, vidzoo_data.synthetic; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_twins_of_the_test_videos_are_listed_apart(tmp_path):
+    """Their files show the test videos' frames backwards, pixel by pixel."""
+    synthetic.write(
+        tmp_path,
+        num_train=1,
+        num_test=9,
+        size=32,
+        num_frames=3,
+        with_flow=False,
+        with_twins=True,
+    )
+    listed = {}
+    for name in ("motion", "twins"):
+        with open(tmp_path / f"{name}.csv", newline="", encoding="utf-8") as file:
+            listed[name] = [r for r in csv.DictReader(file) if r["split"] != "train"]
+    assert len(listed["motion"]) == len(listed["twins"]) == 9
+    for row, twin in zip(listed["motion"], listed["twins"], strict=True):
+        assert Path(row["path"]).name == Path(twin["path"]).name
+        assert twin["label"] == synthetic.TWIN[row["label"]]
+        assert (row["split"], twin["split"]) == ("test", "twins")
+        frames, backwards = (
+            np.stack(list(video.open_video(tmp_path / each["path"])))
+            for each in (row, twin)
+        )
+        np.testing.assert_array_equal(backwards, frames[::-1])

@@ -4,8 +4,9 @@ A data set is a folder with
 
 - `motion.csv`: path,label,split; the videos labelled by motion,
 - `shape.csv`: the same videos labelled by shape,
+- `twins.csv`, if asked for: the twins of the test videos, labelled by motion,
 - `settings.json`: what the files depend on,
-- `videos/train/000000.avi`, ..., and `videos/test`,
+- `videos/train/000000.avi`, ..., and `videos/test`, and perhaps `videos/twins`,
 - `videos/train/000000.npz`, ...: `flow` and `visible` of `exact_flow`.
 """
 
@@ -28,6 +29,7 @@ from vidzoo_data.synthetic import rendering
 from vidzoo_data.synthetic import scene as scenes
 
 SPLITS = ("train", "test")
+_TWINS = "twins"
 _JPEG_QUALITY = 95
 _VERSION = 1  # of scenes and their rendering: to be raised when pixels change
 
@@ -45,16 +47,16 @@ class _Clip(NamedTuple):
     with_flow: bool
 
     def scene(self) -> scenes.Scene:
-        rng = np.random.default_rng(
-            [self.seed, SPLITS.index(self.split), self.index],
-        )
-        return scenes.draw_scene(
+        split = "test" if self.split == _TWINS else self.split
+        rng = np.random.default_rng([self.seed, SPLITS.index(split), self.index])
+        scene = scenes.draw_scene(
             rng,
             scenes.MOTIONS[self.index % len(scenes.MOTIONS)],
             scenes.SHAPES[rng.integers(len(scenes.SHAPES))],
             size=self.size,
             num_frames=self.num_frames,
         )
+        return scenes.twin(scene) if self.split == _TWINS else scene
 
 
 def write(
@@ -67,6 +69,7 @@ def write(
     fps: float = 10,
     seed: int = 0,
     with_flow: bool = True,
+    with_twins: bool = False,
     workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -89,6 +92,9 @@ def write(
         fps: frames per second, as the files state it.
         seed: of all scenes, 0 or greater.
         with_flow: whether the exact flow is written beside each video.
+        with_twins: whether the twin of each test video is written too: its frames in
+            reverse order, whose motion is of the class's twin. They are listed in
+            `twins.csv`, as the split `twins`.
         workers: number of processes; by default one per core.
         on_progress: called with the numbers of finished and of all videos.
 
@@ -116,7 +122,10 @@ def write(
     settings = {"size": size, "num_frames": num_frames, "fps": fps, "seed": seed}
     _claim(out, {"version": _VERSION, **settings})
     clips = []
-    for split, num_videos in zip(SPLITS, (num_train, num_test), strict=True):
+    counts = (num_train, num_test, num_test if with_twins else 0)
+    for split, num_videos in zip((*SPLITS, _TWINS), counts, strict=True):
+        if not num_videos:
+            continue
         folder = out / "videos" / split
         folder.mkdir(parents=True, exist_ok=True)
         for index in range(num_videos):
@@ -195,12 +204,20 @@ def _write_video(path, frames, fps):
 
 
 def _write_lists(out, clips):
-    """Writes `motion.csv` and `shape.csv`."""
-    for labelling in ("motion", "shape"):
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(("path", "label", "split"))
-        for clip in clips:
-            path = clip.video_path.relative_to(out).as_posix()
-            rows.writerow((path, getattr(clip.scene(), labelling), clip.split))
-        atomic.write_text(out / f"{labelling}.csv", text.getvalue())
+    """Writes `motion.csv` and `shape.csv`, and `twins.csv` if there are any."""
+    twins = [clip for clip in clips if clip.split == _TWINS]
+    clips = [clip for clip in clips if clip.split != _TWINS]
+    _write_list(out, "motion", clips, "motion")
+    _write_list(out, "shape", clips, "shape")
+    if twins:
+        _write_list(out, _TWINS, twins, "motion")
+
+
+def _write_list(out, name, clips, labelling):
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("path", "label", "split"))
+    for clip in clips:
+        path = clip.video_path.relative_to(out).as_posix()
+        rows.writerow((path, getattr(clip.scene(), labelling), clip.split))
+    atomic.write_text(out / f"{name}.csv", text.getvalue())
