@@ -10,9 +10,11 @@ import numpy as np
 from vidzoo.retrieval import parallel
 from vidzoo.retrieval.normalization import l2
 
-_ROWS = 2048  # of the database at once, in a core's cache with their products
+# Rows of the database at once: their products stay in a core's cache, and so many
+# that threads seldom wait for each other.
+_ROWS = 4096
 _QUERIES = 256  # at once
-_VALUES = 2**22  # of vectors that are compared exactly at once
+_VALUES = 2**22  # numbers in vectors that are compared exactly at once
 # By how much, of a product's size, rounding may mistake it in float32.
 _MARGIN = 1e-5
 
@@ -99,27 +101,22 @@ def _check(database, queries, top):
 
 
 def _nearest(database, queries, top):
-    """Every core searches one span of the database; then the spans' best meet."""
-    step = -(-len(database) // parallel.num_workers())
-    step = max(step, _ROWS)
-    spans = [(i, min(i + step, len(database))) for i in range(0, len(database), step)]
-    found = parallel.run(
-        lambda span: _search_span(database, queries, top, *span), spans
-    )
+    """Every core takes the next rows until there are none; then their best meet."""
+    starts = iter(range(0, len(database), _ROWS))  # shared: `next` is atomic
+
+    def search(best):
+        products = np.empty((_ROWS, len(queries)), np.float32)
+        for start in starts:
+            rows = np.asarray(database[start : start + _ROWS], np.float32)
+            best.look_at(rows, start, products[: len(rows)])
+        return best.as_candidates()
+
+    num_parts = min(parallel.num_workers(), -(-len(database) // _ROWS))
     best = _Best(queries, top)
-    for part in found:
-        best.merge(*part)
+    for part in parallel.run(search, [_Best(queries, top) for _ in range(num_parts)]):
+        best.add(*part)
+    best.merge()
     return best.places, best.distances
-
-
-def _search_span(database, queries, top, start, stop):
-    """The candidates of one span: `(query, place, distance)` arrays."""
-    best = _Best(queries, top)
-    products = np.empty((len(queries), _ROWS), np.float32)
-    for i in range(start, stop, _ROWS):
-        rows = np.asarray(database[i : min(i + _ROWS, stop)], np.float32)
-        best.look_at(rows, i, products[:, : len(rows)])
-    return best.as_candidates()
 
 
 class _Best:
@@ -130,26 +127,38 @@ class _Best:
         self._squares = np.einsum("qd,qd->q", queries, queries)
         self.places = np.full((len(queries), top), -1, np.int64)
         self.distances = np.full((len(queries), top), np.inf, np.float32)
+        self._waiting, self._num_waiting = [], 0
 
     def look_at(self, rows, start, products):
         """Takes rows of the database into account, the first of which is `start`.
 
         |x - q|^2 / 2 = |q|^2 / 2 - (q.x - |x|^2 / 2): the larger what is in the last
-        brackets, the nearer.
+        brackets, the nearer. Nothing is subtracted from all products: what the shortest
+        x lets pass is few of them where all are about as long.
         """
-        squares = np.einsum("nd,nd->n", rows, rows)
-        if not np.isfinite(squares).all():
-            place = start + int(np.flatnonzero(~np.isfinite(squares))[0])
+        halves = np.einsum("nd,nd->n", rows, rows) / 2
+        if not np.isfinite(halves).all():
+            place = start + int(np.flatnonzero(~np.isfinite(halves))[0])
             raise ValueError(f"`database` holds NaN or infinity, in row {place}.")
-        np.matmul(self._queries, rows.T, out=products)
-        products -= squares / 2
+        np.matmul(rows, self._queries.T, out=products)
         bound = (self._squares - self.distances[:, -1] ** 2) / 2
         if len(rows) > self._top:  # no more than `top` of these can be of use
-            bound = self._tighter(products, bound)
-        largest = self._squares.max(initial=0) + squares.max(initial=0)
-        query, row = np.nonzero(products >= (bound - _MARGIN * largest)[:, None])
-        if len(query):
-            self.merge(query, row + start, self._distances(query, rows, row))
+            bound = self._tighter(products, halves, bound)
+        largest = self._squares.max(initial=0) + 2 * halves.max()
+        bound -= np.float32(_MARGIN) * largest
+        found = _places_above(products, bound + halves.min())
+        row, query = np.divmod(found, len(self._queries))
+        near = products.ravel()[found] - halves[row] >= bound[query]
+        if near.any():
+            row, query = row[near], query[near]
+            self.add(query, row + start, self._distances(query, rows, row))
+
+    def add(self, query, place, distance):
+        """Notes candidates; they wait, as sorting a few takes as long as many."""
+        self._waiting.append((query, place, distance))
+        self._num_waiting += len(query)
+        if 2 * self._num_waiting >= self.places.size:
+            self.merge()
 
     def _distances(self, query, rows, row):
         """Of some pairs, exactly; a few pairs at a time, as any number may be equal."""
@@ -161,19 +170,20 @@ class _Best:
             found[part] = np.sqrt(np.einsum("cd,cd->c", gaps, gaps))
         return found
 
-    def _tighter(self, products, bound):
+    def _tighter(self, products, halves, bound):
         open_queries = np.flatnonzero(np.isneginf(bound))
         if len(open_queries):
-            last = products.shape[1] - self._top
-            part = np.partition(products[open_queries], last, axis=1)
-            bound[open_queries] = part[:, last]
+            last = len(products) - self._top
+            columns = (products[:, open_queries] - halves[:, None]).T.copy()
+            bound[open_queries] = np.partition(columns, last, axis=1)[:, last]
         return bound
 
-    def merge(self, query, place, distance):
-        """Keeps the nearest of those so far and these candidates."""
-        query = np.concatenate([self._of_query(), query])
-        place = np.concatenate([self.places.ravel(), place])
-        distance = np.concatenate([self.distances.ravel(), distance])
+    def merge(self):
+        """Keeps the nearest of those so far and the candidates that wait."""
+        so_far = (self._of_query(), self.places.ravel(), self.distances.ravel())
+        parts = zip(so_far, *self._waiting, strict=True)
+        query, place, distance = (np.concatenate(part) for part in parts)
+        self._waiting, self._num_waiting = [], 0
         order = np.lexsort((place, distance, query))
         counts = np.bincount(query, minlength=len(self.places))
         starts = np.cumsum(counts) - counts
@@ -181,6 +191,8 @@ class _Best:
         self.places, self.distances = place[kept], distance[kept]
 
     def as_candidates(self):
+        """`(query, place, distance)` of all that was found."""
+        self.merge()
         found = self.places.ravel() >= 0
         return (
             self._of_query()[found],
@@ -190,3 +202,14 @@ class _Best:
 
     def _of_query(self):
         return np.repeat(np.arange(len(self.places)), self._top)
+
+
+def _places_above(products, bounds):
+    """Where products are at or above the bound of their query: flat, sorted.
+
+    Compared by several rows' length at a time, and not found by `np.nonzero`: on rows
+    as short as this each of these would take a good part of the products' time.
+    """
+    rows = next(n for n in (16, 4, 1) if len(products) % n == 0)
+    wide = products.reshape(-1, rows * len(bounds))
+    return np.flatnonzero(wide >= np.tile(bounds, rows))
