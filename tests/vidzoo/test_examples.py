@@ -28,7 +28,9 @@ def test_there_are_examples():
     assert any(test.examples for test in found)
 
 
-@pytest.mark.parametrize("name", ["models", "training", "evaluation", "weights"])
+@pytest.mark.parametrize(
+    "name", ["models", "training", "evaluation", "weights", "retrieval"]
+)
 def test_parts_are_loaded_when_asked_for(name):
     assert getattr(vidzoo, name) is importlib.import_module(f"vidzoo.{name}")
 
