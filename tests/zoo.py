@@ -63,6 +63,11 @@ class Entry:
             shape[0] = None
         return (None, *shape)
 
+    def flow(self):
+        """True flow of a batch, `(N, T, H, W, 2)`, for networks that predict it."""
+        random = np.random.default_rng(1)
+        return random.normal(0, 3, (*self.input[:4], 2)).astype(np.float32)
+
     def labels(self, output="logits"):
         """A class for every clip, or for each of its frames: 1, 4, 1, 4, ..."""
         *shape, _ = self.shape(output)
@@ -171,8 +176,61 @@ _OF_FULL_LENGTH = (
     ),
 )
 
+_CLIP = {"backbone": "tiny3d", "num_frames": 8, "frame_shape": (32, 32, 3)}
+_PAIR = {"backbone": "tiny", "frame_shape": (32, 32, 6)}
+_FLOW_OF_CLIP = {"flow": (2, 8, 8, 8, 2)}
+_FLOW_OF_PAIR = {
+    "flow_res5": (2, 1, 1, 1, 2),
+    "flow_res4": (2, 1, 2, 2, 2),
+    "flow_res3": (2, 1, 4, 4, 2),
+    "flow": (2, 1, 8, 8, 2),
+}
+
+_OF_FLOW = (
+    Entry(
+        "ActionFlowNet",
+        partial(models.ActionFlowNet, 7, **_CLIP),
+        (2, 8, 32, 32, 3),
+        {"logits": (2, 7)} | _FLOW_OF_CLIP,
+    ),
+    Entry(
+        "ActionFlowNet-classifier",
+        partial(models.ActionFlowNet, 7, decoder=False, **_CLIP),
+        (2, 8, 32, 32, 3),
+        {"logits": (2, 7)},
+    ),
+    Entry(
+        "ActionFlowNet2F",
+        partial(models.ActionFlowNet2F, 7, **_PAIR),
+        (2, 1, 32, 32, 6),
+        {"logits": (2, 7)} | _FLOW_OF_PAIR,
+    ),
+    Entry(
+        "FlowNet3D",
+        partial(models.FlowNet3D, **_CLIP),
+        (2, 8, 32, 32, 3),
+        _FLOW_OF_CLIP,
+    ),
+    Entry(
+        "FlowNet2F",
+        partial(models.FlowNet2F, **_PAIR),
+        (2, 1, 32, 32, 6),
+        _FLOW_OF_PAIR,
+    ),
+    *(
+        Entry(
+            f"StackedFlowClassifier{name}",
+            partial(models.StackedFlowClassifier, 7, upsample=upsample, **_PAIR),
+            (2, 1, 32, 32, 6),
+            (2, 7),
+        )
+        for name, upsample in (("", False), ("-upsample", True))
+    ),
+)
+
 ZOO = (
     *_OF_FULL_LENGTH,
+    *_OF_FLOW,
     Entry("TSN", partial(models.TSN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
     Entry("TDN", partial(models.TDN, 7, **_TOY), (2, 3, 32, 32, 3), (2, 7)),
     *(

@@ -1,10 +1,16 @@
 """What training minimises."""
 
+from collections.abc import Mapping, Sequence
+
 import keras
 from keras import ops
 
 KINDS = ("softmax", "sigmoid", "shared-softmax")
 SEVERAL_LABELS = ("sigmoid", "shared-softmax")
+# Of flow at four resolutions, the lowest first. Our decision: the source names no
+# values; these are FlowNet-S's, 0.08, 0.02, 0.01 and 0.005 for sums over pixels, as
+# weights of means, with 1 for the highest resolution.
+RESOLUTION_WEIGHTS = (0.25, 0.25, 0.5, 1.0)
 
 
 def classification_loss(outputs, labels, kind: str = "softmax", mask=None):
@@ -38,8 +44,153 @@ def classification_loss(outputs, labels, kind: str = "softmax", mask=None):
         raise ValueError(f"`kind` must be one of {KINDS}. Received: {kind!r}.")
     if not isinstance(outputs, dict):
         return _cross_entropy(outputs, labels, kind, mask)
-    heads = [name for name in sorted(outputs) if name != "logits"]
+    heads = [x for x in sorted(outputs) if x != "logits" and not is_flow(x)]
+    heads = heads or ["logits"]  # of an ActionFlowNet
     return sum(_cross_entropy(outputs[name], labels, kind, mask) for name in heads)
+
+
+def multitask_loss(
+    outputs: Mapping,
+    labels,
+    flow_true,
+    *,
+    flow_weight: float = 1.0,
+    resolution_weights: Sequence[float] = RESOLUTION_WEIGHTS,
+    kind: str = "softmax",
+):
+    """Classification and flow together (Eqs. 4.2 and 4.4).
+
+    Args:
+        outputs: with `logits`, and with `flow`, at one resolution or several; of a
+            FlowNet without `logits`, of which the flow loss alone is left; of a
+            classifier without `flow`.
+        labels: as `classification_loss` takes them.
+        flow_true: as `flow_loss` takes it; of no interest with a weight of 0.
+        flow_weight: lambda; 0 for the classification loss alone. Our decision: the
+            source sums the endpoint error over frames and pixels, and names no value;
+            here it is averaged, so that lambda does not depend on sizes.
+        resolution_weights: as `flow_loss` takes them.
+        kind: as `classification_loss` takes it.
+
+    Returns:
+        A scalar.
+    """
+    loss = 0.0
+    if any(not is_flow(name) for name in outputs):
+        loss = classification_loss(outputs, labels, kind)
+    if flow_weight and any(map(is_flow, outputs)):
+        flow = flow_loss(outputs, flow_true, resolution_weights)
+        loss = loss + flow_weight * flow
+    return loss
+
+
+def flow_loss(
+    outputs: Mapping,
+    flow_true,
+    resolution_weights: Sequence[float] = RESOLUTION_WEIGHTS,
+):
+    """Endpoint error of predicted flow, at all resolutions (Eqs. 4.1 and 4.3).
+
+    Args:
+        outputs: with `flow`, `(N, T, h, w, 2)`, and perhaps with `flow_<stage>`, of
+            lower resolutions; others are of no interest. All are in pixels of the input
+            frames.
+        flow_true: `(N, T, H, W, 2)`, likewise, NaN where it is not known. Each output
+            is compared with its average over areas (`shrunk`).
+        resolution_weights: alpha, the lowest resolution first; their last ones where
+            there are fewer resolutions.
+
+    Returns:
+        A scalar: sums over resolutions of the mean over known places, T and N. NaN if
+        no place is known.
+
+    Raises:
+        ValueError: there are more resolutions than weights, or as in `shrunk`.
+    """
+    flows = [output for name, output in outputs.items() if is_flow(name)]
+    flows.sort(key=lambda flow: flow.shape[2])
+    if len(flows) > len(resolution_weights):
+        raise ValueError(
+            f"`resolution_weights` must be at least {len(flows)}, one for each "
+            f"resolution of the flow. Received: {tuple(resolution_weights)}."
+        )
+    weights = resolution_weights[len(resolution_weights) - len(flows) :]
+    return sum(
+        weight * endpoint_error(flow_true, flow)
+        for weight, flow in zip(weights, flows, strict=True)
+    )
+
+
+def endpoint_error(flow_true, flow_pred):
+    """Mean distance between predicted and true flow, where the latter is known.
+
+    Source: Eq. 4.1, with the mean over frames and pixels in place of their sum. Its
+    gradient at a perfect prediction is zero.
+
+    Args:
+        flow_true: `(N, T, H, W, 2)`, NaN where it is not known.
+        flow_pred: `(N, T, h, w, 2)`, at that resolution or a lower one.
+
+    Returns:
+        A scalar, in pixels of the input; NaN if no place is known.
+
+    Raises:
+        ValueError: as in `shrunk`.
+    """
+    flow_pred = ops.cast(flow_pred, "float32")
+    flow_true, known = shrunk(flow_true, tuple(flow_pred.shape[2:4]))
+    squares = ops.sum(ops.square(flow_true - flow_pred), axis=-1)
+    squares = ops.where(known, squares, 0.0)
+    # The root's slope at 0 is infinite, so it is not taken there.
+    is_off = squares > 0
+    distances = ops.where(is_off, ops.sqrt(ops.where(is_off, squares, 1.0)), 0.0)
+    return ops.sum(distances) / ops.sum(ops.cast(known, "float32"))
+
+
+def shrunk(flow_true, size: tuple[int, int]):
+    """Flow averaged over areas, without the places where it is not known.
+
+    The vectors keep their unit, pixels of the frames.
+
+    Args:
+        flow_true: `(N, T, H, W, 2)`, NaN where it is not known.
+        size: `(h, w)`, which divide H and W.
+
+    Returns:
+        `(N, T, h, w, 2)`, zero where nothing is known, and bool `(N, T, h, w)`, true
+        where a part of the area is known.
+
+    Raises:
+        ValueError: h and w do not divide H and W by one number.
+    """
+    _, num_frames, *full, _ = flow_true.shape
+    factors = {a / b for a, b in zip(full, size, strict=True)}
+    if len(factors) != 1 or (factor := factors.pop()) != int(factor) or factor < 1:
+        raise ValueError(
+            f"`flow_true` must have the clip's size, a multiple of the prediction's, "
+            f"{size}. Received: {tuple(full)}; the flow is of other frames."
+        )
+    factor = int(factor)
+    flow_true = ops.cast(flow_true, "float32")
+    known = ops.all(flow_true == flow_true, axis=-1, keepdims=True)  # NaN differs
+    flow_true = ops.where(known, flow_true, 0.0)
+    # (N, T, H, W, C) -> (N, T, h, factor, w, factor, C)
+    shape = (-1, num_frames, size[0], factor, size[1], factor)
+    known = ops.cast(ops.reshape(known, (*shape, 1)), "float32")
+    counts = ops.sum(known, axis=(3, 5))
+    total = ops.sum(ops.reshape(flow_true, (*shape, 2)), axis=(3, 5))
+    return total / ops.maximum(counts, 1.0), counts[..., 0] > 0
+
+
+def share_unknown(flow_true):
+    """The share of a true flow's places that are not known: a scalar."""
+    is_unknown = ops.any(flow_true != flow_true, axis=-1)
+    return ops.mean(ops.cast(is_unknown, "float32"))
+
+
+def is_flow(name: str) -> bool:
+    """Whether an output of that name is flow: `flow`, or `flow_<stage>`."""
+    return name == "flow" or name.startswith("flow_")
 
 
 def gain(num_frames: int, lengths=None):

@@ -33,7 +33,8 @@ def train(verbs):
         "--model",
         required=True,
         help="tsn, tdn or cnn_m_2048; of full-length video feature_pooling, "
-        "lstm_classifier, single_frame or slow_fusion",
+        "lstm_classifier, single_frame or slow_fusion; that learn flow actionflownet, "
+        "actionflownet2f, flownet3d, flownet2f or stacked_flow",
     )
     verb.add_argument(
         "--modality",
@@ -45,7 +46,8 @@ def train(verbs):
         "--backbone",
         help="resnet18, 34, 50 (the default), 101 or 152; resnet50_v1, 101 or 152; "
         "vgg16, alexnet_caffe, _paper (the default for full-length video) or "
-        "_torchvision; googlenet, bn_inception or tiny",
+        "_torchvision; googlenet, bn_inception or tiny; of actionflownet and flownet3d "
+        "resnet3d or tiny3d",
     )
     verb.add_argument(
         "--weights",
@@ -80,6 +82,18 @@ def train(verbs):
         "--difference_layers",
         type=flags.names,
         help="tdn: where differences enter, the first of input,conv1,res2,... (all)",
+    )
+    verb.add_argument(
+        "--flow_weight",
+        type=float,
+        help="actionflownet: lambda of the flow loss (the recipe's); 0 trains the "
+        "classifier alone, without a decoder",
+    )
+    verb.add_argument(
+        "--upsample",
+        action="store_true",
+        default=None,
+        help="stacked_flow: enlarge the flow and keep the classifier's first stage",
     )
     verb.add_argument("--difference_merge", help="tdn: sum (the default), conv or gate")
     verb.add_argument(
@@ -172,11 +186,11 @@ def _add_full_length(verb):
 
 _MODEL_OPTIONS = (
     *("difference_layers", "difference_merge", "pooling", "aggregate", "inference"),
-    *("num_layers", "num_cells", "fc_size"),
+    *("num_layers", "num_cells", "fc_size", "upsample"),
 )
 _CHANGES = (
     *("epochs", "steps", "batch_size", "learning_rate", "dropout", "loss", "crop"),
-    "flip",
+    *("flip", "flow_weight"),
 )
 
 

@@ -1,6 +1,16 @@
 """The backbones that video networks stand on, by name."""
 
-from vidzoo.models import alexnet, bn_inception, googlenet, resnet, tiny, vgg
+from collections.abc import Mapping
+
+from vidzoo.models import (
+    alexnet,
+    bn_inception,
+    googlenet,
+    resnet,
+    resnet3d,
+    tiny,
+    vgg,
+)
 from vidzoo.models.backbone import Backbone
 
 BACKBONES = {
@@ -21,18 +31,24 @@ BACKBONES = {
     "tiny": tiny.TINY,
     "tiny_average": tiny.TINY_AVERAGE,
 }
+# Of clips `(N, T, H, W, C)`: the encoders of chapter 4.
+BACKBONES_3D = {"resnet3d": resnet3d.RESNET3D, "tiny3d": resnet3d.TINY3D}
 ALIASES = {"alexnet": "alexnet_paper"}  # the dissertation has one AlexNet, its own
 
 
-def get(name: str) -> Backbone:
+def get(name: str, known: Mapping[str, Backbone] = BACKBONES) -> Backbone:
     """The backbone of that name.
+
+    Args:
+        name: a key of `known`, or an alias of one.
+        known: `BACKBONES` or `BACKBONES_3D`.
 
     Raises:
         ValueError: there is none; the message lists those there are.
     """
     name = ALIASES.get(name, name)
-    if name not in BACKBONES:
+    if name not in known:
         raise ValueError(
-            f"`backbone` must be one of {tuple(BACKBONES)}. Received: {name!r}."
+            f"`backbone` must be one of {tuple(known)}. Received: {name!r}."
         )
-    return BACKBONES[name]
+    return known[name]

@@ -19,10 +19,11 @@ class Network:
         builder: in `vidzoo.models`.
         network: what its weights files call it; a feature-pooling network by its
             pooling, of which this is the first.
-        variant: which of the networks of that name; None for those on a backbone, which
-            have its variant.
+        variant: which of the networks of that name, or of its encoder; None for those
+            on a backbone, which have its variant.
         shape: of a clip, `(T, H, W, C)`, or of an image, `(H, W, C)`.
-        num_classes: that the numbers below are for.
+        num_classes: that the numbers below are for; None for a network that predicts
+            flow alone.
         num_parameters: trainable ones.
         multiply_adds: of one clip; see `vidzoo.models.flops`.
         arguments: of the builder, beyond the number of classes.
@@ -33,7 +34,7 @@ class Network:
     network: str
     variant: str | None
     shape: tuple[int, ...]
-    num_classes: int
+    num_classes: int | None
     num_parameters: int
     multiply_adds: int
     arguments: Mapping = field(default_factory=dict)
@@ -46,6 +47,8 @@ class Network:
             **changes: further arguments of the builder, e.g. `weights`.
         """
         build = getattr(importlib.import_module("vidzoo.models"), self.builder)
+        if self.num_classes is None:
+            return build(**self.arguments | changes)
         num_classes = num_classes or self.num_classes
         return build(num_classes, **self.arguments | changes)
 
@@ -123,7 +126,25 @@ def _of_frames(name, builder, network, backbone, num_frames, *costs):
     )
 
 
+def _of_flow(name, builder, num_classes, *costs):
+    """A network of chapter 4, on 16 frames or two, with UCF101's classes or none."""
+    num_parameters, multiply_adds = costs
+    over_time = name in ("actionflownet", "flownet3d")
+    return Network(
+        name=name,
+        builder=builder,
+        network=name,
+        variant="actionflownet" if over_time else "v1.5",
+        shape=(16, 224, 224, 3) if over_time else (1, 224, 224, 6),
+        num_classes=num_classes,
+        num_parameters=num_parameters,
+        multiply_adds=multiply_adds,
+    )
+
+
 _NETWORKS = (
+    _of_flow("actionflownet", "ActionFlowNet", 101, 46_856_935, 55_978_805_760),
+    _of_flow("actionflownet2f", "ActionFlowNet2F", 101, 14_677_855, 2_461_147_664),
     _alexnet("caffe", 227, 60_965_224, 724_406_816),
     _alexnet("paper", 220, 64_687_848, 1_857_660_704),
     _alexnet("torchvision", 224, 61_100_840, 714_188_480),
@@ -161,6 +182,8 @@ _NETWORKS = (
         29_875_199,
         42_844_243_968,
     ),
+    _of_flow("flownet2f", "FlowNet2F", None, 14_626_042, 2_461_095_952),
+    _of_flow("flownet3d", "FlowNet3D", None, 46_805_122, 55_978_754_048),
     Network(
         name="googlenet",
         builder="GoogLeNet",
@@ -224,6 +247,7 @@ _NETWORKS = (
         num_parameters=61_880_263,
         multiply_adds=4_146_821_120,
     ),
+    _of_flow("stacked_flow", "StackedFlowClassifier", 101, 25_845_087, 4_157_096_464),
     Network(
         name="tdn",
         builder="TDN",

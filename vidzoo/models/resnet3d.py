@@ -15,14 +15,16 @@ import keras
 from keras import layers
 
 from vidzoo.layers import Preprocess
+from vidzoo.models import tiny
+from vidzoo.models.backbone import Backbone
 from vidzoo.weights import assign, load, preprocessing
 from vidzoo.weights.weights_file import WeightsFile
 
 # variant: side of its frames
 _SIZES = {"torchvision": 112, "actionflownet": 224}
 VARIANTS = tuple(_SIZES)
-# stage: filters, strides of its first block
-_STAGES = {"res2": (64, 1), "res3": (128, 2), "res4": (256, 2), "res5": (512, 2)}
+# of conv1, res2, res3, res4 and res5
+_FILTERS = (64, 64, 128, 256, 512)
 _BLOCKS = 2
 
 
@@ -80,25 +82,35 @@ def stages(variant: str = "torchvision") -> dict:
     Sizes for 16 frames of the variant's own 112 or 224 pixels: 16x56x56x64 twice,
     8x28x28x128, 4x14x14x256, 2x7x7x512.
     """
-    return {"conv1": partial(_stem, variant=variant)} | {
-        name: _stage(name, filters, strides)
-        for name, (filters, strides) in _STAGES.items()
+    return _stages(_FILTERS, _BLOCKS, has_pool=variant == "actionflownet")
+
+
+def _stages(filters, num_blocks, has_pool):
+    stem = partial(_stem, filters=filters[0], has_pool=has_pool)
+    return {"conv1": stem} | {
+        name: _stage(name, filters, num_blocks, strides)
+        for name, filters, strides in (
+            ("res2", filters[1], 1),
+            ("res3", filters[2], 2),
+            ("res4", filters[3], 2),
+            ("res5", filters[4], 2),
+        )
     }
 
 
-def _stem(x, prefix="", *, variant):
-    x = _conv_bn(x, 64, (3, 7, 7), (1, 2, 2), f"{prefix}conv1")
+def _stem(x, prefix="", *, filters, has_pool):
+    x = _conv_bn(x, filters, (3, 7, 7), (1, 2, 2), f"{prefix}conv1")
     x = layers.ReLU(name=f"{prefix}conv1_relu")(x)
-    if variant == "torchvision":
+    if not has_pool:
         return x
     # Zeros serve as padding, since every value is positive after the ReLU.
     x = layers.ZeroPadding3D((0, 1, 1), name=f"{prefix}pool1_pad")(x)
     return layers.MaxPooling3D((1, 3, 3), (1, 2, 2), name=f"{prefix}pool1")(x)
 
 
-def _stage(name, filters, strides):
+def _stage(name, filters, num_blocks, strides):
     def apply(x, prefix=""):
-        for i in range(_BLOCKS):
+        for i in range(num_blocks):
             block_name = f"{prefix}{name}_block{i + 1}"
             x = _block(x, filters, strides if i == 0 else 1, block_name)
         return x
@@ -132,3 +144,15 @@ def _conv_bn(x, filters, kernel_size, strides, name):
         name=name,
     )(x)
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+
+
+RESNET3D = Backbone(
+    "resnet3d",
+    "actionflownet",
+    preprocessing.TORCHVISION_KINETICS,
+    stages("actionflownet"),
+)
+# Of small clips on a CPU in minutes; not a network of the literature.
+TINY3D = Backbone(
+    "tiny3d", "v1", tiny.PREPROCESS, _stages((8, 16, 32, 64, 128), 1, has_pool=True)
+)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from vidzoo.tasks import run_folder
 from vidzoo_data import clips
 
 _CHANNELS = {"rgb": 3, "flow": 2}  # of one image
@@ -32,22 +33,36 @@ def modalities(arguments: Mapping) -> dict[str, int]:
     return {kind: arguments["frame_shape"][-1] // _CHANNELS[kind]}
 
 
+def learned(description: Mapping) -> dict[str, int]:
+    """As `modalities`, with the flow that a network learns beside what it sees."""
+    network, arguments = description["model"], description["arguments"]
+    found = modalities(arguments)
+    if run_folder.predicts_flow(network, arguments):
+        found["flow_target"] = 1
+    return found
+
+
 def settings(description: Mapping) -> dict:
     """What `sampling` must know of a run, JSON-ready."""
     arguments, recipe = description["arguments"], description["recipe"]
+    if description["model"] in run_folder.ON_WINDOWS:
+        return {"window": arguments["num_frames"]}
     if "num_frames" in arguments:
         found = {"num_frames": arguments["num_frames"]}
         return found | {name: recipe[name] for name in ("fps", "first")}
     (length,) = modalities(arguments).values()
-    return {"num_segments": arguments["num_segments"], "snippet_length": length}
+    num_segments = arguments.get("num_segments", 1)  # a pair of frames is one
+    return {"num_segments": num_segments, "snippet_length": length}
 
 
-def sampling(settings: Mapping) -> clips.Segments | clips.Excerpt:
+def sampling(settings: Mapping) -> clips.Segments | clips.Excerpt | clips.Window:
     """Which images make a clip.
 
     Args:
         settings: as the function of that name gives them.
     """
+    if "window" in settings:
+        return clips.Window(settings["window"])
     if "num_frames" in settings:
         return clips.Excerpt(settings["num_frames"], whole(settings))
     return clips.Segments(settings["num_segments"], settings["snippet_length"])

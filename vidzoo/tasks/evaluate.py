@@ -84,7 +84,7 @@ def run(
     if views == protocols.WHOLE_VIDEO:
         scores = whole_video.score(run, data, split)
     else:
-        model, _ = run_folder.load_trained(run)
+        model, _ = run_folder.load_classifier(run)
         total = len(videos) * views.num_views
         modality = clip_settings.modality(description["arguments"])
         with Progress("evaluate", total, "views") as progress:

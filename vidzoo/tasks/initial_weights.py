@@ -105,19 +105,36 @@ class InitialWeights:
     def weights(self):
         """What the builder takes."""
         if self._image_file is None:
-            if self._num_frames is None or self._file is None:
-                return self._file
-            return initialize.expanded(
-                open_weights(self._file),
-                self._num_frames,
-                self._arguments["num_frames"],
-            )
+            if self._file is None:
+                return None
+            start = open_weights(self._file)
+            if self._num_frames is not None:
+                wanted = self._arguments["num_frames"]
+                start = initialize.expanded(start, self._num_frames, wanted)
+            return self._of_own_classes(start)
         arguments = self._arguments
         image, difference = map(open_weights, (self._image_file, self._file))
         difference = initialize.for_modality(
             difference, arguments["modality"], arguments["frame_shape"][-1]
         )
         return initialize.tdn_from_subnetworks(image, difference)
+
+    def _of_own_classes(self, start):
+        """Weights of this network for other classes: without their classifiers.
+
+        So a network trained on one data set starts one on another, as UCF101's do on
+        HMDB51 (section 4.4.1). Of a backbone's weights the builder leaves it out.
+        """
+        network = run_folder.name_in_files(self._model, self._arguments)
+        own = ("head/kernel", "_head/kernel")
+        classes = {
+            array.shape[-1]
+            for name, array in start.arrays.items()
+            if name == own[0] or name.endswith(own[1])
+        }
+        if start.network != network or classes in (set(), {len(self._classes)}):
+            return start
+        return initialize.another_number_of_classes(start)
 
 
 def located(

@@ -14,6 +14,10 @@ from vidzoo.models.catalogue import NETWORKS, Network
 from vidzoo.weights import PRESETS, WeightsFile, fetch, load, preprocessing, read
 from vidzoo.weights.names import IMAGENET, preset_for
 
+_ON_ENCODERS = (
+    *("actionflownet", "actionflownet2f", "flownet2f", "flownet3d"),
+    "stacked_flow",  # whose own has another prefix, and always six channels
+)
 _log = logging.getLogger("vidzoo")
 
 
@@ -141,12 +145,16 @@ def _as_it_was_built(weights_file, network):
     for name in ("head/kernel", "image_head/kernel"):
         if name in arrays:
             arguments["num_classes"] = arrays[name].shape[-1]
-    for name, backbone in backbones.BACKBONES.items():
+    known = backbones.BACKBONES | backbones.BACKBONES_3D
+    for name, backbone in known.items():
         if (backbone.name, backbone.variant) == (
             weights_file.backbone,
             weights_file.variant,
         ):
             prefix = "" if network.variant else "image_"
+            if network.network in _ON_ENCODERS:
+                prefix = "encoder_"
+                arguments["backbone"] = name
             kernel = arrays.get(f"{prefix}{backbone.first_convolution}/kernel")
             if preprocessing.modality(weights_file.preprocess) != "flow_image":
                 arguments |= _with_channels(network, kernel)
@@ -159,6 +167,8 @@ def _as_it_was_built(weights_file, network):
                     for stage in ("input", *backbone.stages)
                     if f"{stage}_motion" in weights_file.differences
                 )
+    if "decoder" in inspect.signature(getattr(models, network.builder)).parameters:
+        arguments["decoder"] = any(name.startswith("decoder_") for name in arrays)
     merges = [name for name in arrays if name.endswith("_merge/kernel")]
     if merges:
         *_, inputs, outputs = arrays[merges[0]].shape

@@ -9,7 +9,13 @@ from pathlib import Path
 from vidzoo import models
 from vidzoo.atomic import write_text
 from vidzoo.errors import CheckpointError, UsageError
-from vidzoo.models import backbones, feature_pooling, frame_network, slow_fusion
+from vidzoo.models import (
+    actionflownet,
+    backbones,
+    feature_pooling,
+    frame_network,
+    slow_fusion,
+)
 from vidzoo.models.backbone import Backbone
 from vidzoo.training import Phase, Recipe
 
@@ -21,7 +27,17 @@ MODELS = {
     "lstm_classifier": models.LSTMClassifier,
     "single_frame": models.SingleFrame,
     "slow_fusion": models.SlowFusion,
+    "actionflownet": models.ActionFlowNet,
+    "actionflownet2f": models.ActionFlowNet2F,
+    "flownet3d": models.FlowNet3D,
+    "flownet2f": models.FlowNet2F,
+    "stacked_flow": models.StackedFlowClassifier,
 }
+# Networks on consecutive frames, and on two of them (chapter 4).
+ON_WINDOWS = ("actionflownet", "flownet3d")
+ON_PAIRS = ("actionflownet2f", "flownet2f", "stacked_flow")
+FLOWNETS = ("flownet3d", "flownet2f")  # which classify nothing
+_CLASSIFIERS = {"flownet3d": "actionflownet", "flownet2f": "actionflownet2f"}
 STREAMS = ("rgb", "flow")  # the run folders in that of a two-stream network
 DESCRIPTION = "run.json"
 WEIGHTS = "weights.npz"
@@ -40,7 +56,7 @@ def build_model(network: str, arguments: dict, weights=None):
         known = ", ".join(MODELS)
         raise UsageError(f"no model '{network}'. Choose one of: {known} (--model).")
     if arguments.get("backbone") is not None:
-        backbone(arguments["backbone"])
+        backbone(arguments["backbone"], network)
     strange = set(arguments) - options(network)
     if strange:
         raise UsageError(
@@ -67,7 +83,12 @@ def has_backbone(network: str) -> bool:
 
 def is_full_length(network: str) -> bool:
     """Whether a network of `MODELS` sees the frames of a video one after the other."""
-    return "num_frames" in options(network)
+    return "num_frames" in options(network) and network not in ON_WINDOWS
+
+
+def predicts_flow(network: str, arguments: dict) -> bool:
+    """Whether a network has flow among its outputs."""
+    return network in FLOWNETS or arguments.get("decoder", False)
 
 
 def options(network: str) -> frozenset[str]:
@@ -96,21 +117,27 @@ def parts(network: str, arguments: dict) -> tuple[str, str]:
         return network, arguments["modality"]
     if arguments["backbone"] is None:
         return frame_network.FEATURES, frame_network.FEATURES
-    found = backbone(arguments["backbone"])
+    found = backbone(arguments["backbone"], network)
     return found.name, found.variant
 
 
-def backbone(name: str) -> Backbone:
-    """The backbone of that name.
+def backbone(name: str, network: str = "") -> Backbone:
+    """The backbone of that name, over space and time if the network's is.
 
     Raises:
         UsageError: it is unknown; the message lists those there are.
     """
     name = backbones.ALIASES.get(name, name)
-    if name not in backbones.BACKBONES:
-        known = ", ".join(backbones.BACKBONES)
-        raise UsageError(f"no backbone '{name}'. Choose one of: {known} (--backbone).")
-    return backbones.BACKBONES[name]
+    known = backbones.BACKBONES
+    if network in ON_WINDOWS:
+        known = backbones.BACKBONES_3D
+    if name not in known:
+        whose = f" for {network}" if network in ON_WINDOWS else ""
+        raise UsageError(
+            f"no backbone '{name}'{whose}. Choose one of: {', '.join(known)} "
+            "(--backbone)."
+        )
+    return known[name]
 
 
 def write_description(run: Path, description: dict) -> None:
@@ -142,7 +169,7 @@ def read_description(run: Path) -> dict:
         described["arguments"].setdefault("modality", "rgb")
     recipe = described["recipe"]
     recipe.setdefault("snippet_length", 1)
-    for name in ("num_frames", "fps", "first"):
+    for name in ("num_frames", "fps", "first", "flow_weight", "resolution_weights"):
         recipe.setdefault(name, _default(Recipe, name))
     for phase in recipe["phases"]:
         for name in ("decay_rate", "per_frame"):
@@ -151,8 +178,9 @@ def read_description(run: Path) -> dict:
 
 
 def _default(kind, name):
-    """A dataclass's value where none is given."""
-    return {field.name: field.default for field in dataclasses.fields(kind)}[name]
+    """A dataclass's value where none is given, as JSON has it."""
+    value = {field.name: field.default for field in dataclasses.fields(kind)}[name]
+    return json.loads(json.dumps(value))
 
 
 def check_free(run: Path, resume: bool) -> None:
@@ -274,4 +302,23 @@ def load_trained(run):
     model = build_model(
         description["model"], description["arguments"], weights=Path(run) / WEIGHTS
     )
+    return model, description
+
+
+def load_classifier(run):
+    """As `load_trained`, without what a network predicts beside classes.
+
+    Raises:
+        CheckpointError: likewise, or the network has no classifier.
+    """
+    model, description = load_trained(run)
+    network = description["model"]
+    if network in FLOWNETS:
+        raise CheckpointError(
+            f"{run}: {network} predicts flow, no classes. Train a classifier from it: "
+            f"`vidzoo train RECORDS --model={_CLASSIFIERS[network]} "
+            f"--weights={Path(run) / WEIGHTS}`."
+        )
+    if predicts_flow(network, description["arguments"]):
+        model = actionflownet.classifier(model)
     return model, description

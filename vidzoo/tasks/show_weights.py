@@ -22,7 +22,7 @@ def models(networks, *, as_json: bool) -> None:
             network["name"],
             "yes" if network["is_backbone"] else "",
             "x".join(map(str, network["shape"])),
-            str(network["num_classes"]),
+            str(network["num_classes"] or "flow"),
             f"{network['num_parameters'] / 1e6:.2f}",
             f"{network['multiply_adds'] / 1e9:.2f}",
             ", ".join(

@@ -31,6 +31,10 @@ _log = logging.getLogger("vidzoo")
 _FROM_WEIGHTS = ("finetune", "hmdb51", "act", "ucf101", "sports1m")
 # Pixels of a frame unless told: the networks' own sizes, others have 224.
 _FRAME_SIZES = {"slow_fusion": 170}
+# Unless told, and other than TSN's.
+_BACKBONES = dict.fromkeys(run_folder.ON_WINDOWS, "resnet3d") | dict.fromkeys(
+    run_folder.ON_PAIRS, "resnet18"
+)
 # A recipe's values for networks of full-length video alone.
 _OF_FULL_LENGTH = ("num_frames", "fps", "first")
 # What a resumed run must have in common with the run it goes on with.
@@ -131,7 +135,7 @@ def run(
     devices.check_batch_size(chosen.batch_size, strategy)
     splits = split.split(",")
     _check_splits(data, splits, chosen)
-    if len(data.classes) < 2:
+    if len(data.classes) < 2 and model not in run_folder.FLOWNETS:
         raise RecordError(
             f"{data.path}: one class only ({data.classes[0]}). "
             "A classifier needs videos of two classes or more."
@@ -145,7 +149,8 @@ def run(
         num_segments=num_segments,
         frame_size=frame_size,
     )
-    chosen = chosen.for_frames(arguments.get("num_frames", 1))
+    if run_folder.is_full_length(model):
+        chosen = chosen.for_frames(arguments["num_frames"])
     _warn(name, weights, arguments, data)
     _check_frozen(chosen, model, image_weights)
     starts = {}
@@ -276,7 +281,8 @@ def _recipe(model, modality, recipe, changes, weights):
     """The recipe and its name."""
     changes = changes or {}
     if not run_folder.is_full_length(model):
-        strange = [name for name in _OF_FULL_LENGTH if name in changes]
+        known = run_folder.options(model)
+        strange = [n for n in _OF_FULL_LENGTH if n in changes and n not in known]
         if strange:
             raise UsageError(
                 f"--{strange[0]} is no option of {model}. Leave it out, or choose "
@@ -300,9 +306,10 @@ def _arguments(
     """The arguments of the network's builder that data and recipe give."""
     known = run_folder.options(model)
     full_length = run_folder.is_full_length(model)
-    if full_length and num_segments is not None:
+    if "num_segments" not in known and num_segments is not None:
+        have = "--num_frames" if "num_frames" in known else "two frames"
         raise UsageError(
-            f"--num_segments is no option of {model}; its clips have --num_frames."
+            f"--num_segments is no option of {model}; its clips have {have}."
         )
     arguments = {
         "num_classes": len(data.classes),
@@ -310,11 +317,12 @@ def _arguments(
         "num_frames": recipe.num_frames,
         "modality": modality,
         "dropout": recipe.dropout,
+        "decoder": recipe.flow_weight > 0,
     }
     if data.features:
         arguments |= _of_features(data, backbone, frame_size)
     else:
-        default = "alexnet" if full_length else "resnet50"
+        default = _BACKBONES.get(model, "alexnet" if full_length else "resnet50")
         size = frame_size or _FRAME_SIZES.get(model, FRAME_SIZE if full_length else 224)
         channels = clip_settings.channels(modality, recipe.snippet_length)
         arguments["backbone"] = backbone or default
@@ -435,7 +443,7 @@ def _batches_from(data, description, recipe, workers):
             data,
             description["split"],
             sampling=clip_settings.sampling(clip_settings.settings(description)),
-            modalities=clip_settings.modalities(arguments),
+            modalities=clip_settings.learned(description),
             crop=None if features else _crop(recipe, arguments["frame_shape"][0]),
             color=clips.ColorJitter() if recipe.color_jitter else None,
             multi_label=recipe.loss in SEVERAL_LABELS,

@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 
+from vidzoo.losses import KINDS as LOSSES
+from vidzoo.losses import RESOLUTION_WEIGHTS
+
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine", "exponential")
 BATCH_NORMS = ("train", "partial", "frozen")
 CROPS = ("corner", "multi-scale", "random")
-LOSSES = ("softmax", "sigmoid", "shared-softmax")
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,10 @@ class Recipe:
         color_jitter: whether brightness, contrast and saturation are drawn per clip.
         loss: `"softmax"`, or for videos with several labels `"sigmoid"` or
             `"shared-softmax"` (`vidzoo.losses.classification_loss`).
+        flow_weight: lambda of networks that predict flow (Eq. 4.2), with the endpoint
+            error in pixels; 0 trains their classifier alone.
+        resolution_weights: alpha of those that predict it at several resolutions
+            (Eq. 4.3), the lowest first.
 
     Raises:
         ValueError: a value is unknown or out of range.
@@ -151,6 +157,8 @@ class Recipe:
     crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.65625)
     color_jitter: bool = False
     loss: str = "softmax"
+    flow_weight: float = 1.0
+    resolution_weights: tuple[float, ...] = RESOLUTION_WEIGHTS
 
     def __post_init__(self):
         _check_choice("crop", self.crop, CROPS)
@@ -162,6 +170,12 @@ class Recipe:
                 f"{', '.join(f'`{name}`' for name in names)} must be >= 1 and "
                 f"`dropout` in [0, 1). Received: {', '.join(map(str, counts))} and "
                 f"{self.dropout}."
+            )
+        flow_weights = (self.flow_weight, *self.resolution_weights)
+        if not (min(flow_weights) >= 0 and math.isfinite(sum(flow_weights))):
+            raise ValueError(
+                "`flow_weight` and `resolution_weights` must be >= 0. Received: "
+                f"{self.flow_weight} and {tuple(self.resolution_weights)}."
             )
         if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"`fps` must be above 0. Received: {self.fps}.")

@@ -11,8 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from vidzoo.atomic import write_text
-from vidzoo.errors import CheckpointError, VidzooError
-from vidzoo.losses import classification_loss, prediction
+from vidzoo.errors import CheckpointError, FlowError, VidzooError
+from vidzoo.losses import (
+    classification_loss,
+    endpoint_error,
+    is_flow,
+    multitask_loss,
+    prediction,
+    share_unknown,
+)
 from vidzoo.training import checkpoint, devices, optimizer, parts
 from vidzoo.training.events import EventWriter
 from vidzoo.training.recipes import Phase, Recipe, epoch_length
@@ -55,7 +62,9 @@ def train(
         model: a classifier as `vidzoo.models` builds them, built within
             `strategy.scope()`.
         batches_from: `(first_step, num_steps)` to batches, dictionaries with the
-            modality, `(N, T, H, W, C)`, and `label`, int `(N,)` or multi-hot `(N, K)`.
+            modality, `(N, T, H, W, C)`, and `label`, int `(N,)` or multi-hot `(N, K)`;
+            where flow is learned, `flow_target` too, `(N, T, H, W, 2)` in pixels, NaN
+            where it is not known.
         recipe: what to do.
         num_videos: in the training split.
         run_folder: where the log and the checkpoints go.
@@ -67,7 +76,8 @@ def train(
         should_stop: asked after every step.
 
     Raises:
-        VidzooError: the loss is no longer finite.
+        VidzooError: the loss is no longer finite, or none of a batch's flow is known.
+        FlowError: flow has another size than its clip.
         CheckpointError: the checkpoint to resume from is damaged, does not fit, or
             lies beyond the recipe's end.
         Stopped: `should_stop` said so; the last step is saved.
@@ -84,8 +94,10 @@ def train(
             "Give the recipe of the first run."
         )
     _keep_lines(run_folder / LOG, done)
+    learns_flow = learns_flow_by(model, recipe)
+    names = (modality, "label", *(["flow_target"] if learns_flow else []))
     batches = (
-        (batch[modality], batch["label"]) for batch in batches_from(done, num_steps)
+        tuple(batch[name] for name in names) for batch in batches_from(done, num_steps)
     )
     start = 0
     try:
@@ -93,7 +105,7 @@ def train(
             end = start + phase.num_steps(steps_per_epoch)
             if done <= end:
                 run = PhaseRun(
-                    model, phase, steps_per_epoch, jit_compile, strategy, recipe.loss
+                    model, phase, steps_per_epoch, jit_compile, strategy, recipe
                 )
                 progress = _Progress(num_steps, start, end, steps_per_epoch, number)
                 if start < done:
@@ -106,14 +118,23 @@ def train(
         parts.reset(model)
 
 
+def learns_flow_by(model, recipe: Recipe | None) -> bool:
+    """Whether flow is among what a model learns by a recipe."""
+    is_predicted = isinstance(model.output, dict) and any(map(is_flow, model.output))
+    return is_predicted and (recipe is None or recipe.flow_weight > 0)
+
+
 class PhaseRun:
     """One phase's optimizer and compiled step.
 
     Attributes:
         model: what is trained.
         optimizer: a `PhaseOptimizer`.
-        step: `(clip, label)` of a batch to its `(loss, accuracy)`, two scalar tensors;
-            one step of training, on all devices.
+        readings: names of what a step answers: `loss`; `accuracy`, of a classifier;
+            `epe` and `unknown`, the endpoint error in pixels at the highest resolution
+            and the share of flow that is not known, where flow is learned.
+        step: `(clip, label)` of a batch, or `(clip, label, flow_target)`, to scalar
+            tensors, one for each reading; one step of training, on all devices.
     """
 
     def __init__(
@@ -123,12 +144,13 @@ class PhaseRun:
         steps_per_epoch: int,
         jit_compile: bool,
         strategy: tf.distribute.Strategy | None = None,
-        loss: str = "softmax",
+        recipe: Recipe | None = None,
     ):
         self.model = model
         self._phase = phase
         self._strategy = strategy or tf.distribute.get_strategy()
-        self._loss = loss
+        self._loss = _loss_of(recipe or Recipe(phases=(phase,)))
+        self.readings = _readings_of(model, recipe)
         self._num_devices = self._strategy.num_replicas_in_sync
         trained = parts.prepare(model, phase, synchronized=self._num_devices > 1)
         self._variables = [variable for variable, _ in trained]
@@ -136,25 +158,34 @@ class PhaseRun:
             self.optimizer = optimizer.PhaseOptimizer(phase, steps_per_epoch, trained)
         self._compiled = tf.function(self._on_all_devices, jit_compile=jit_compile)
 
-    def step(self, clip, label):
-        """See the class."""
-        return self._compiled(*devices.shares((clip, label), self._strategy))
+    def step(self, *batch):
+        """See the class.
 
-    def _on_all_devices(self, clip, label):
-        loss, accuracy = self._strategy.run(self._train_step, (clip, label))
+        Raises:
+            FlowError: the flow has another size than the clip.
+        """
+        _check_flow(*batch)
+        return self._compiled(*devices.shares(batch, self._strategy))
+
+    def _on_all_devices(self, *batch):
+        found = self._strategy.run(self._train_step, batch)
         if self._num_devices == 1:
-            return loss, accuracy
+            return found
         mean = tf.distribute.ReduceOp.MEAN
-        loss = self._strategy.reduce(mean, loss, axis=None)
-        return loss, self._strategy.reduce(mean, accuracy, axis=None)
+        return tuple(self._strategy.reduce(mean, x, axis=None) for x in found)
 
-    def _train_step(self, clip, label):
+    def _train_step(self, clip, label, flow=None):
         """One device's share of a step; all shares are of one size."""
         with tf.GradientTape() as tape:
             outputs = self.model(clip, training=True)
-            loss = classification_loss(outputs, label, self._loss)
+            loss = self._loss(outputs, label, flow)
             share = loss / self._num_devices
-        gradients = tape.gradient(share, [v.value for v in self._variables])
+        gradients = tape.gradient(
+            share,
+            [v.value for v in self._variables],
+            # A decoder whose loss has no weight.
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
         gradients = _sum_over_devices(gradients)
         if self._phase.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._phase.clip_norm)
@@ -164,12 +195,59 @@ class PhaseRun:
                 for gradient, variable in zip(gradients, self._variables, strict=True)
             ]
         )
-        return loss, _accuracy(prediction(outputs), label)
+        return self._read(loss, outputs, label, flow)
+
+    def _read(self, loss, outputs, label, flow):
+        values = {"loss": loss}
+        if "accuracy" in self.readings:
+            values["accuracy"] = _accuracy(prediction(outputs), label)
+        if "epe" in self.readings:
+            values["epe"] = endpoint_error(flow, outputs["flow"])
+            values["unknown"] = share_unknown(flow)
+        return tuple(values[name] for name in self.readings)
 
     def _with_decay(self, gradient, variable):
         if self._phase.weight_decay and variable.name in _DECAYED:
             return gradient + self._phase.weight_decay * variable.value
         return gradient
+
+
+def _loss_of(recipe):
+    """What a recipe minimises, of outputs, labels and flow."""
+
+    def loss(outputs, label, flow):
+        if not isinstance(outputs, dict):
+            return classification_loss(outputs, label, recipe.loss)
+        return multitask_loss(
+            outputs,
+            label,
+            flow,
+            flow_weight=recipe.flow_weight,
+            resolution_weights=recipe.resolution_weights,
+            kind=recipe.loss,
+        )
+
+    return loss
+
+
+def _readings_of(model, recipe):
+    outputs = model.output
+    classifies = not isinstance(outputs, dict) or "logits" in outputs
+    learns_flow = learns_flow_by(model, recipe)
+    return (
+        "loss",
+        *(["accuracy"] if classifies else []),
+        *(["epe", "unknown"] if learns_flow else []),
+    )
+
+
+def _check_flow(clip, label, flow=None):
+    del label
+    if flow is not None and flow.shape[1:4] != clip.shape[1:4]:
+        raise FlowError(
+            f"the flow to learn is of {tuple(flow.shape[1:4])} (T, H, W), its clips of "
+            f"{tuple(clip.shape[1:4])}. Give one field for each frame, of its size."
+        )
 
 
 def _sum_over_devices(gradients):
@@ -194,7 +272,7 @@ class _Progress:
         self.num_steps, self.step, self.end = num_steps, start, end
         self.phase_number = phase_number
         self._start, self._steps_per_epoch = start, steps_per_epoch
-        self.readings = []  # (loss, accuracy) of every step of this epoch
+        self.readings = []  # of every step of this epoch, as the run names them
         self.seconds = 0.0  # of this epoch, before it was resumed
 
     def resume(self, step, state):
@@ -224,7 +302,7 @@ def _run_phase(run, batches, progress, run_folder, on_step, should_stop):
                 stops = should_stop()
                 at_end = progress.is_epoch_end
                 if at_end or stops or len(unread) == _STEPS_BETWEEN_READINGS:
-                    _read(unread, progress, on_step)
+                    _read(unread, progress, run.readings, on_step)
                 if at_end or stops:
                     break
             progress.seconds = time.monotonic() - started
@@ -236,42 +314,57 @@ def _run_phase(run, batches, progress, run_folder, on_step, should_stop):
                 raise Stopped(progress.step, progress.num_steps)
 
 
-def _read(unread, progress, on_step):
+def _read(unread, progress, names, on_step):
     """Fetches the readings of the last steps; tells the caller."""
     new = [tuple(float(value) for value in reading) for reading in unread]
     unread.clear()
     progress.readings += new
-    loss, accuracy = np.mean(progress.readings, axis=0)
-    epoch = progress.epoch
-    if not np.isfinite(loss):
+    found = _means(progress, names)
+    where = f"epoch {progress.epoch} of phase {progress.phase_number}"
+    if not np.isfinite(found["loss"]):
+        if any(dict(zip(names, each, strict=True)).get("unknown") == 1 for each in new):
+            raise VidzooError(
+                f"no flow of a batch is known (NaN) in {where}: nothing can be learned "
+                "from it. Make the flow anew (`vidzoo flow RECORDS OUT`), or train the "
+                "classifier alone (--flow_weight=0)."
+            )
         raise VidzooError(
-            f"the loss is {loss} in epoch {epoch} of phase {progress.phase_number}: "
-            "training diverged. Train anew, elsewhere, with a lower learning rate."
+            f"the loss is {found['loss']} in {where}: training diverged. Train anew, "
+            "elsewhere, with a lower learning rate."
         )
     if on_step:
-        note = f"phase {progress.phase_number}, epoch {epoch}: "
-        note += f"loss {loss:.3f}, accuracy {accuracy:.3f}"
+        note = f"phase {progress.phase_number}, epoch {progress.epoch}: "
+        note += ", ".join(_described(name, value) for name, value in found.items())
         on_step(progress.step, note)
+
+
+def _means(progress, names):
+    """The mean of each reading in this epoch."""
+    return dict(zip(names, np.mean(progress.readings, axis=0), strict=True))
+
+
+def _described(name, value):
+    return f"flow unknown {value:.1%}" if name == "unknown" else f"{name} {value:.3f}"
 
 
 def _finish_epoch(run, progress, run_folder, events):
     """Logs an epoch, saves a checkpoint, and begins the next one."""
-    loss, accuracy = np.mean(progress.readings, axis=0)
+    found = _means(progress, run.readings)
     measured = {
         "step": progress.step,
         "phase": progress.phase_number,
         "epoch": progress.epoch,
-        "loss": loss,
-        "accuracy": accuracy,
+        **found,
         "learning_rate": run.optimizer.learning_rate,
         "seconds": progress.seconds,
     }
     # Before the checkpoint: whoever is killed between repeats the epoch, and the same
     # values replace these.
     first = progress.step - len(progress.readings) + 1
-    for step, (loss, accuracy) in enumerate(progress.readings, first):
-        events.scalars(step, {"step/loss": loss, "step/accuracy": accuracy})
-    names = ("loss", "accuracy", "learning_rate")
+    for step, values in enumerate(progress.readings, first):
+        named = zip(run.readings, values, strict=True)
+        events.scalars(step, {f"step/{name}": value for name, value in named})
+    names = (*run.readings, "learning_rate")
     events.scalars(progress.step, {f"epoch/{name}": measured[name] for name in names})
     _append_line(run_folder / LOG, measured)
     progress.readings, progress.seconds = [], 0.0

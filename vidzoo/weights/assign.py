@@ -9,6 +9,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 from keras import ops
@@ -130,6 +131,82 @@ def assign_subnetworks(
             f"not of {network} or of its backbone {backbone}."
             + _hint(weights_file, network)
         )
+
+
+def assign_parts(
+    model,
+    weights_file: WeightsFile,
+    networks: tuple[str, ...],
+    backbone: str,
+    variant: str,
+    encoder: str | None = None,
+):
+    """Sets those parts of `model` that a file of a related network has.
+
+    A part is all layers whose names start alike up to the first `_`. Of a part that
+    both have, every name and shape must agree; a part of the file that the model has
+    not is left out, one of the model that the file has not keeps its fresh weights, and
+    both are said aloud.
+
+    Args:
+        model: whose weights are set.
+        weights_file: the weights.
+        networks: the model's name in weights files, and those of its relatives.
+        backbone: the model's.
+        variant: the backbone's.
+        encoder: the part that weights of the backbone alone are for; None if they are
+            for none.
+
+    Raises:
+        WeightsError: the file is of another network, backbone or variant, or the names
+            or shapes of a part differ; the model is then as it was.
+    """
+    if weights_file.network not in (*networks, *([backbone] if encoder else [])):
+        wanted = networks[0] + (f" or of its encoder {backbone}" if encoder else "")
+        raise WeightsError(
+            f"{weights_file.path}: holds weights of {weights_file.network}, not of "
+            f"{wanted}. Build that network, or give other weights."
+            + _hint(weights_file, backbone)
+        )
+    if weights_file.backbone != backbone:
+        raise WeightsError(
+            f"{weights_file.path}: holds weights for the backbone "
+            f"{weights_file.backbone}, but the model is built on {backbone}."
+        )
+    _check_variant(weights_file, variant)
+    arrays = weights_file.arrays
+    if weights_file.network == backbone:
+        arrays = {
+            f"{encoder}_{name}": array
+            for name, array in arrays.items()
+            if not name.startswith(f"{_HEAD}/")
+        }
+    of_model = {name.partition("/")[0] for name in named_variables(model)}
+    parts, found = ({_part(name) for name in names} for names in (of_model, arrays))
+    fresh = {layer for layer in of_model if _part(layer) not in found}
+    taken = {name: a for name, a in arrays.items() if _part(name) in parts}
+    if not taken:
+        raise WeightsError(
+            f"{weights_file.path}: has none of the model's parts, "
+            f"{', '.join(sorted(parts))}; it has {', '.join(sorted(found))}."
+        )
+    _assign_own(model, replace(weights_file, arrays=taken), fresh)
+    left_out = parts - found - {*weights_file.left_out}
+    for what, names in (("left out", found - parts), ("started afresh", left_out)):
+        if names:
+            _log.warning(
+                "%s: weights of %s for %s; %s: %s.",
+                weights_file.path,
+                weights_file.network,
+                model.name,
+                what,
+                ", ".join(sorted(names)),
+            )
+
+
+def _part(name):
+    """The part that a layer, or an array, belongs to."""
+    return name.partition("/")[0].partition("_")[0]
 
 
 def _outside(model, subnetworks):

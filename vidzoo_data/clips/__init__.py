@@ -8,6 +8,16 @@ from vidzoo_data.clips.augment import (
     MultiScaleCrop,
     RandomCrop,
 )
+from vidzoo_data.clips.flow_pairs import (
+    center_pair_batches,
+    pair_batches,
+    whole_pair_batches,
+)
+from vidzoo_data.clips.geometry import (
+    Similarity,
+    transformed,
+    transformed_flow,
+)
 from vidzoo_data.clips.pipeline import (
     center_batches,
     center_clip,
@@ -29,17 +39,23 @@ __all__ = [
     "MultiScaleCrop",
     "RandomCrop",
     "Segments",
+    "Similarity",
     "Whole",
     "Window",
     "center_batches",
     "center_clip",
+    "center_pair_batches",
     "check_videos",
     "checked",
     "file_chunks",
     "flow_clips",
     "in_memory_chunks",
     "jpeg_clips",
+    "pair_batches",
     "record_chunks",
     "training_batches",
+    "transformed",
+    "transformed_flow",
     "view_batches",
+    "whole_pair_batches",
 ]

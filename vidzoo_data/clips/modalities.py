@@ -5,7 +5,8 @@
   not change its values: TSN's networks are trained on images that were resized like
   photos, and a zoomed motion looks larger to them, as a nearer one does.
 - `flow_target`: float32, (u, v) in pixels of the clip's own frames, what a network
-  predicts. Where a window is enlarged, so are the vectors.
+  predicts. Where a window is enlarged, so are the vectors. NaN where the stored field
+  does not lead to the next image of the clip, or none is stored: see `targets`.
 - `features`: float32 `(*F)`, a network's answer to each frame, out of records that hold
   these in place of images. Nothing is cropped or mirrored: what was, is in them.
 
@@ -20,6 +21,7 @@ from vidzoo_data.clips import decode
 
 RGB, FLOW, FLOW_TARGET = "rgb", "flow", "flow_target"
 FEATURES = "features"
+OTHER_SIZE = "the flow is of another size than"
 CHANNELS = {RGB: 3, FLOW: 2, FLOW_TARGET: 2}
 MODALITIES = (*CHANNELS, FEATURES)
 
@@ -72,7 +74,7 @@ def check_crop(crop, modalities: Mapping[str, int]) -> None:
         )
 
 
-def decoded(name: str, encoded, window, bound: float | None):
+def decoded(name: str, encoded, window, bound: float | None, size=None):
     """One window of the images of a clip.
 
     Args:
@@ -80,17 +82,33 @@ def decoded(name: str, encoded, window, bound: float | None):
         encoded: string `(T,)`, JPEGs; of flow `(2, T)`, the images of x and of y.
         window: int32 `(4,)`: y, x, height and width in pixels.
         bound: of the flow, in pixels.
+        size: height and width of the frames, which flow must have, if known.
 
     Returns:
         `(T, height, width, C)`, uint8; float32 for `flow_target`, in stored pixels.
     """
     if name == RGB:
         return decode.decode(encoded, window)
+    images = decode.decode_flow(encoded)
+    if size is not None:
+        images = _of_size(images, size)
     y, x, height, width = tf.unstack(window)
-    images = decode.decode_flow(encoded)[:, y : y + height, x : x + width]
+    images = images[:, y : y + height, x : x + width]
     if name == FLOW:
         return images
     return tf.cast(images, tf.float32) * (2 * bound / 255) - bound
+
+
+def _of_size(images, size):
+    """The images, or an error if they do not have the frames' height and width."""
+    found = tf.shape(images)[1:3]
+    message = tf.strings.format(
+        f"{OTHER_SIZE} its frames: height and width {{}}, where the frames have {{}};",
+        (found, tf.stack(size)),
+    )
+    fits = tf.reduce_all(tf.equal(found, size))
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
+        return tf.identity(images)
 
 
 def fitted(name: str, images, size: int):

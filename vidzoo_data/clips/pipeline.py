@@ -1,11 +1,11 @@
 """Records to batches of clips: sample, read, decode the windows, stack.
 
 A batch is a dictionary: `rgb` uint8 `(N, T, H, W, 3k)`, `flow` uint8 `(N, T, H, W, 2k)`
-ordered x1 y1 x2 y2 ..., `flow_target` float32 of that shape, those of them that were
-asked for, or `features` float32 `(N, T, *F)`; `label` int32 `(N,)` or multi-hot float32
-`(N, K)`, `video_id` string `(N,)`, and where clips differ in length `mask` bool
-`(N, T)`. RGB and flow of a clip share frames, window and mirroring: the flow of image t
-starts at RGB image t.
+ordered x1 y1 x2 y2 ..., `flow_target` float32 of that shape (NaN where it is not
+known), those of them that were asked for, or `features` float32 `(N, T, *F)`; `label`
+int32 `(N,)` or multi-hot float32 `(N, K)`, `video_id` string `(N,)`, and where clips
+differ in length `mask` bool `(N, T)`. RGB and flow of a clip share frames, window and
+mirroring: the flow of image t starts at RGB image t.
 
 What a clip shows depends on the seed and on its place in the run (in training) or on
 its video (in test), never on the number of workers.
@@ -18,16 +18,18 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from vidzoo.errors import RecordError
-from vidzoo_data.clips import pixels, stream
+from vidzoo.errors import FlowError, RecordError
+from vidzoo_data.clips import pixels, stream, targets
 from vidzoo_data.clips.augment import ColorJitter
 from vidzoo_data.clips.modalities import (
     FEATURES,
+    OTHER_SIZE,
     RGB,
     check_crop,
     checked_modalities,
     needs_flow,
 )
+from vidzoo_data.flow.datasets import FlowDataset
 from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records
 
@@ -99,6 +101,7 @@ def training_batches(
         videos,
         tf.data.Dataset.range(first_step * batch_size, num_steps * batch_size),
         plan,
+        sampling=sampling,
         numbers=sampling.random,
         pixels=pixels.maker(records, sampling, modalities, crop, color),
         modalities=modalities,
@@ -132,6 +135,7 @@ def center_batches(
         videos,
         tf.data.Dataset.range(len(videos)),
         lambda place: (place, _NO_SEED),
+        sampling=sampling,
         numbers=lambda num_frames, seed, fps: sampling.centered(num_frames, fps),
         pixels=pixels.maker(records, sampling, modalities, crop, None),
         modalities=modalities,
@@ -161,15 +165,16 @@ def center_clip(
     if FEATURES in modalities:
         raise ValueError("`modalities` must be of images here. Received: features.")
     stream.check_rate(record, sampling)
-    count = len(record.jpegs)
-    if needs_flow(modalities):
-        if record.flow is None:
-            raise ValueError("`record` must hold flow. Received one without.")
-        count = len(record.flow.x)
+    if needs_flow(modalities) and record.flow is None:
+        raise ValueError("`record` must hold flow. Received one without.")
+    num_fields = 0 if record.flow is None else len(record.flow.x)
+    count = targets.num_frames(modalities, sampling, len(record.jpegs), num_fields)
     numbers = sampling.centered(count, record.fps)
     images = {}
     for name, length in modalities.items():
+        stored = len(record.jpegs) if name == RGB else num_fields
         wanted = tf.reshape(numbers[:, :length], [-1])
+        wanted = tf.minimum(wanted, stored - 1)  # targets beyond are masked
         images[name] = tf.gather(_images(record, name), wanted, axis=-1)
     size = tf.constant([record.height, record.width])
     seeds = (tf.constant(_NO_SEED), tf.constant(_NO_SEED))
@@ -184,6 +189,9 @@ def center_clip(
         color=None,
         bound=bound,
     )
+    apart = record.fps / record.flow.fps if record.flow and record.flow.fps else 1.0
+    known = targets.leads_on(sampling, numbers, num_fields, apart)
+    clip = targets.masked(clip, modalities, known)
     return {name: images[None] for name, images in clip.items()}
 
 
@@ -194,30 +202,41 @@ def _images(record, name):
     return tf.constant([list(record.flow.x), list(record.flow.y)])
 
 
-def checked(batches: tf.data.Dataset, records: Records):
-    """Yields `batches`, with TensorFlow's errors turned into ours.
+def checked(batches: tf.data.Dataset, data: Records | FlowDataset):
+    """Yields `batches` of `data`, with TensorFlow's errors turned into ours.
 
     Raises:
-        RecordError: a record or one of its JPEGs is damaged.
+        RecordError: a record or one of its images is damaged.
+        FlowError: a file of a data set of flow is damaged, or of another size.
     """
     try:
         yield from batches
     except (
         tf.errors.InvalidArgumentError,
         tf.errors.DataLossError,
-        tf.errors.UnknownError,  # what an error in `Records` becomes
+        tf.errors.UnknownError,  # what an error of ours becomes
     ) as error:
-        raise as_record_error(error, records) from error
+        raise as_our_error(error, data) from error
 
 
-def as_record_error(error: tf.errors.OpError, records: Records) -> RecordError:
-    """TensorFlow's error as ours: what `Records` said, or which operation failed."""
+def as_our_error(
+    error: tf.errors.OpError, data: Records | FlowDataset
+) -> RecordError | FlowError:
+    """TensorFlow's error as ours: what we said, or which operation failed."""
     line = error.message.splitlines()[0]
-    _, is_ours, message = line.partition("RecordError: ")
-    if is_ours:
-        return RecordError(message)
+    for kind in (RecordError, FlowError):
+        _, is_ours, message = line.partition(f"{kind.__name__}: ")
+        if is_ours:
+            return kind(message)
     what = re.sub(r"^\{\{.*?\}\}\s*", "", line)  # names of TensorFlow's functions
+    if isinstance(data, FlowDataset):
+        return FlowError(f"{data.name}: a pair cannot be read: {what}")
+    if OTHER_SIZE in what:
+        what = what[what.index(OTHER_SIZE) :].partition(";")[0]
+        return RecordError(
+            f"{data.path}: {what}. Make the flow again with `vidzoo flow`."
+        )
     return RecordError(
-        f"{records.path}: a frame cannot be decoded: {what} "
+        f"{data.path}: a frame cannot be decoded: {what} "
         "Remove the folder and run `vidzoo prepare` again."
     )

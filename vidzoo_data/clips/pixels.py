@@ -49,7 +49,8 @@ def clip(
     window, flip = crop.window(height, width, crop_seed)
     shown_by = {}
     for name, length in modalities.items():
-        shown = fitted(name, decoded(name, images[name], window, bound), crop.size)
+        shown = decoded(name, images[name], window, bound, (height, width))
+        shown = fitted(name, shown, crop.size)
         shown = tf.cond(flip, lambda n=name, s=shown: mirrored(n, s), lambda s=shown: s)
         shown = tf.ensure_shape(shown, [None, crop.size, crop.size, CHANNELS[name]])
         if name == RGB and color is not None:

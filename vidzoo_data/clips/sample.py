@@ -6,7 +6,9 @@ them serves training and test:
 - `random(num_frames, seed, fps)` draws, `centered(num_frames, fps)` does not; `fps` is
   the video's own rate, and only samplers whose `needs_rate` is true look at it;
 - `num_snippets` is T, or None if it follows from the video's length;
-- `snippet_length` is k.
+- `snippet_length` is k;
+- `is_run` is true where the T snippets are one run of frames, each followed by the
+  next.
 
 Numbers of frames and rates may be Python's or scalar tensors.
 """
@@ -41,6 +43,7 @@ class Segments:
     snippet_length: int = 1
 
     needs_rate = False
+    is_run = False
 
     def __post_init__(self):
         _check_counts(self, "num_segments", "snippet_length")
@@ -106,6 +109,7 @@ class Window:
     fps: float | None = None
 
     snippet_length = 1
+    is_run = True
 
     def __post_init__(self):
         _check_counts(self, "length", "stride")
@@ -176,6 +180,7 @@ class Whole:
     num_frames: int | None = None
 
     snippet_length = 1
+    is_run = True
 
     def __post_init__(self):
         if self.fps is not None:
@@ -229,6 +234,7 @@ class Excerpt:
     whole: Whole
 
     snippet_length = 1
+    is_run = True
 
     def __post_init__(self):
         _check_counts(self, "length")

@@ -7,7 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from vidzoo.errors import RecordError
-from vidzoo_data.clips.modalities import FEATURES, MODALITIES, RGB, needs_flow
+from vidzoo_data.clips import targets
+from vidzoo_data.clips.modalities import (
+    FEATURES,
+    FLOW_TARGET,
+    MODALITIES,
+    RGB,
+    needs_flow,
+)
 from vidzoo_data.records import schema
 from vidzoo_data.records.read import Records, VideoEntry
 
@@ -69,6 +76,7 @@ def clip_stream(
     places: tf.data.Dataset,
     plan: Callable[[int], tuple[int, np.ndarray]],
     *,
+    sampling,
     numbers: Callable,
     pixels: Callable,
     modalities: Mapping[str, int],
@@ -82,8 +90,9 @@ def clip_stream(
         videos: those that `plan` counts.
         places: int64 scalars.
         plan: a place to the index of its video and a seed, int64 `(2,)`.
-        numbers: `numbers(num_frames, seed, fps)` gives frame numbers `(T, k)`; with
-            flow among the modalities, of the frames that have it.
+        sampling: which frames make a clip.
+        numbers: `numbers(num_frames, seed, fps)` gives the sampler's frame numbers
+            `(T, k)`, random or not, among the first `num_frames`.
         pixels: `pixels(images, height, width, crop_seed, color_seed)` gives the clip,
             by modality, of its encoded images of that size, or its features.
         modalities: name -> its images in a snippet, the first ones of k.
@@ -94,15 +103,21 @@ def clip_stream(
         Dictionaries of the modalities, as `pixels` gives them, `label` and `video_id`.
     """
     num_classes = len(records.classes) if multi_label else None
-    has_flow = needs_flow(modalities)
+    flow_fps = records.flow and records.flow.get("fps")
 
     def look_up(block):
         indices, seeds = zip(*(plan(int(place)) for place in block), strict=True)
         found = [videos[index] for index in indices]
-        counts = [video.num_flow if has_flow else video.num_frames for video in found]
         sizes = [
-            (count, video.height, video.width)
-            for count, video in zip(counts, found, strict=True)
+            (
+                targets.num_frames(
+                    modalities, sampling, video.num_frames, video.num_flow
+                ),
+                video.num_flow,
+                video.height,
+                video.width,
+            )
+            for video in found
         ]
         return (
             np.array(indices, np.int64),
@@ -116,7 +131,7 @@ def clip_stream(
     label_type = tf.float32 if multi_label else tf.int32
     types = (tf.int64, tf.int64, tf.int32, tf.float64, label_type, tf.string)
     label_shape = [None, num_classes] if multi_label else [None]
-    shapes = ([None], [None, 2], [None, 3], [None], label_shape, [None])
+    shapes = ([None], [None, 2], [None, 4], [None], label_shape, [None])
 
     def looked_up(block):
         answers = tf.numpy_function(look_up, [block], types, stateful=False)
@@ -127,7 +142,8 @@ def clip_stream(
             video = videos[int(index)]
             if name == RGB:
                 return np.array(records.read_frames(video, wanted), object)
-            return np.array(records.read_flow(video, wanted), object)
+            stored = np.minimum(wanted, video.num_flow - 1)  # others are masked
+            return np.array(records.read_flow(video, stored), object)
 
         count = wanted.shape[0]
         if name == FEATURES:
@@ -149,7 +165,10 @@ def clip_stream(
             name: encoded(name, index, tf.reshape(wanted[:, :length], [-1]))
             for name, length in modalities.items()
         }
-        clip = pixels(images, size[1], size[2], crop_seed, color_seed)
+        clip = pixels(images, size[2], size[3], crop_seed, color_seed)
+        apart = 1.0 if flow_fps is None else fps / flow_fps
+        known = targets.leads_on(sampling, wanted, size[1], apart)
+        clip = targets.masked(clip, modalities, known)
         return clip | {"label": label, "video_id": video_id}
 
     parallel = workers or tf.data.AUTOTUNE
@@ -160,11 +179,15 @@ def clip_stream(
 def batch(clips: tf.data.Dataset, batch_size: int, sampling) -> tf.data.Dataset:
     """Batches of clips; the last one may be smaller.
 
-    Clips of several lengths are padded with zeros at their end and get a `mask`, bool
-    `(N, T)`, that is true for real frames.
+    Clips of several lengths are padded with zeros (targets with NaN) at their end and
+    get a `mask`, bool `(N, T)`, that is true for real frames.
     """
     if sampling.num_snippets is None:
-        clips = clips.map(_with_mask).padded_batch(batch_size)
+        clips = clips.map(_with_mask)
+        padding = dict.fromkeys(clips.element_spec)
+        if FLOW_TARGET in padding:
+            padding[FLOW_TARGET] = float("nan")
+        clips = clips.padded_batch(batch_size, padding_values=padding)
     else:
         clips = clips.batch(batch_size)
     return clips.prefetch(2)

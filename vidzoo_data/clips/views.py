@@ -101,6 +101,7 @@ def view_batches(
         videos,
         tf.data.Dataset.range(len(videos) * num_clips),
         plan,
+        sampling=sampling,
         numbers=sampling.random,
         pixels=shown,
         modalities=modalities,
@@ -142,7 +143,7 @@ def _crops(images, height, width, *seeds, sampling, modalities, size, num_crops,
     around = _around(windows)
     crops = {}
     for name, length in modalities.items():
-        shown = decoded(name, images[name], around, bound)
+        shown = decoded(name, images[name], around, bound, (height, width))
         cut = [_cropped(name, shown, window - around, size) for window in windows]
         if num_crops in (2, 10):
             cut += [mirrored(name, crop) for crop in cut]

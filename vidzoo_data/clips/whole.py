@@ -25,7 +25,7 @@ from vidzoo_data.clips.modalities import (
     decoded,
     fitted,
 )
-from vidzoo_data.clips.pipeline import as_record_error
+from vidzoo_data.clips.pipeline import as_our_error
 from vidzoo_data.clips.sample import Whole
 from vidzoo_data.records import encode, schema
 from vidzoo_data.records.read import Records, VideoEntry
@@ -86,7 +86,7 @@ def record_chunks(
             try:
                 yield _pixels(modality, images, window, crop.size, bound)
             except tf.errors.InvalidArgumentError as error:
-                raise as_record_error(error, records) from error
+                raise as_our_error(error, records) from error
 
     return chunks()
 

@@ -1,6 +1,8 @@
 """Motion shapes: videos that only motion tells apart, with their exact flow."""
 
 from vidzoo_data.synthetic.dataset import write as write
+from vidzoo_data.synthetic.in_memory import Arrays as Arrays
+from vidzoo_data.synthetic.in_memory import arrays as arrays
 from vidzoo_data.synthetic.rendering import exact_flow as exact_flow
 from vidzoo_data.synthetic.rendering import render as render
 from vidzoo_data.synthetic.scene import MOTIONS as MOTIONS

@@ -27,7 +27,7 @@ from vidzoo_data import atomic, parallel, video
 from vidzoo_data.synthetic import rendering
 from vidzoo_data.synthetic import scene as scenes
 
-_SPLITS = ("train", "test")
+SPLITS = ("train", "test")
 _JPEG_QUALITY = 95
 _VERSION = 1  # of scenes and their rendering: to be raised when pixels change
 
@@ -46,7 +46,7 @@ class _Clip(NamedTuple):
 
     def scene(self) -> scenes.Scene:
         rng = np.random.default_rng(
-            [self.seed, _SPLITS.index(self.split), self.index],
+            [self.seed, SPLITS.index(self.split), self.index],
         )
         return scenes.draw_scene(
             rng,
@@ -116,7 +116,7 @@ def write(
     settings = {"size": size, "num_frames": num_frames, "fps": fps, "seed": seed}
     _claim(out, {"version": _VERSION, **settings})
     clips = []
-    for split, num_videos in zip(_SPLITS, (num_train, num_test), strict=True):
+    for split, num_videos in zip(SPLITS, (num_train, num_test), strict=True):
         folder = out / "videos" / split
         folder.mkdir(parents=True, exist_ok=True)
         for index in range(num_videos):

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tests.zoo import ZOO, named_outputs
 from vidzoo import models
-from vidzoo.losses import classification_loss
+from vidzoo.losses import classification_loss, is_flow, multitask_loss
 
 ROOT = Path(__file__).resolve().parents[3]
 _BY_NAME = {entry.name: entry for entry in ZOO}
@@ -106,7 +106,7 @@ def test_uint8_and_float_pixels_answer_the_same(entry, model):
 def test_every_trainable_weight_gets_a_gradient(entry, model):
     with tf.GradientTape() as tape:
         outputs = model(entry.pixels(), training=True)
-        loss = classification_loss(outputs, entry.labels())
+        loss = _loss(entry, outputs)
     variables = model.trainable_variables
     gradients = tape.gradient(loss, [variable.value for variable in variables])
     for variable, gradient in zip(variables, gradients, strict=True):
@@ -115,14 +115,27 @@ def test_every_trainable_weight_gets_a_gradient(entry, model):
         assert np.any(gradient), f"{variable.path} has a gradient of zeros only"
 
 
+def _loss(entry, outputs):
+    """What a network is trained by, in full."""
+    if not isinstance(outputs, dict):
+        return classification_loss(outputs, entry.labels())
+    labels = entry.labels() if "logits" in outputs else None
+    flow = entry.flow() if any(map(is_flow, outputs)) else None
+    return multitask_loss(outputs, labels, flow)
+
+
 def test_fits_one_step(entry, model):
     before = [np.array(v) for v in model.trainable_variables]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    labels = entry.labels()
+    labels = None if isinstance(model.output, dict) else entry.labels()
     if isinstance(model.output, dict):
-        heads = [name for name in model.output if name != "logits"]
-        loss = {name: loss if name in heads else None for name in model.output}
+        flows = [name for name in model.output if is_flow(name)]
+        others = {*model.output} - {*flows}
+        heads = others - {"logits"} or others
+        losses = dict.fromkeys(heads, loss) | dict.fromkeys(flows, "mse")
+        loss = {name: losses.get(name) for name in model.output}
         labels = {name: entry.labels(name) for name in heads}
+        labels |= {name: np.zeros(entry.shape(name), np.float32) for name in flows}
     # Eager: a step compiled for every row of the table would take minutes.
     model.compile("sgd", loss, run_eagerly=True, jit_compile=False)
     history = model.fit(entry.pixels(), labels, batch_size=2, verbose=0)

@@ -107,12 +107,17 @@ def recipes_of(name):
 
 ON_SNIPPETS = {"tsn", "tdn"}
 OF_FULL_LENGTH = {"feature_pooling", "lstm_classifier", "single_frame", "slow_fusion"}
+OF_FLOW = {"actionflownet", "actionflownet2f", "flownet3d", "flownet2f", "stacked_flow"}
 NETWORKS = {
     **dict.fromkeys(
-        ("finetune", "scratch"), ON_SNIPPETS | OF_FULL_LENGTH | {"cnn_m_2048"}
+        ("finetune", "scratch"),
+        ON_SNIPPETS | OF_FULL_LENGTH | OF_FLOW | {"cnn_m_2048"},
     ),
-    **dict.fromkeys(("motion-shapes", "ucf101"), ON_SNIPPETS | OF_FULL_LENGTH),
-    **dict.fromkeys(("hmdb51", "act", "fcvid"), ON_SNIPPETS),
+    **dict.fromkeys(
+        ("motion-shapes", "ucf101"), ON_SNIPPETS | OF_FULL_LENGTH | OF_FLOW
+    ),
+    "hmdb51": ON_SNIPPETS | OF_FLOW,
+    **dict.fromkeys(("act", "fcvid"), ON_SNIPPETS),
     **dict.fromkeys(("sports1m", "features"), OF_FULL_LENGTH),
     "two-stream": {"cnn_m_2048"},
 }
@@ -122,7 +127,8 @@ def test_every_name_has_its_networks_and_their_modalities():
     assert {name: set(networks) for name, networks in RECIPES.items()} == NETWORKS
     for networks in RECIPES.values():
         for network, recipes in networks.items():
-            expected = {"rgb"} if network == "slow_fusion" else {"rgb", "flow"}
+            rgb_alone = network == "slow_fusion" or network in OF_FLOW
+            expected = {"rgb"} if rgb_alone else {"rgb", "flow"}
             if network in OF_FULL_LENGTH - {"slow_fusion"}:
                 expected |= {"features"}
             assert recipes.keys() == expected
@@ -160,6 +166,23 @@ def test_two_stream_recipes_are_the_papers():
         assert (phase.decay_steps, phase.steps) == ((50_000, 70_000), 80_000)
 
 
+@pytest.mark.parametrize("network", sorted(OF_FLOW))
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
+def test_recipes_with_flow_are_the_papers(name, network):
+    """Section 4.4.2."""
+    recipe = RECIPES[name][network]["rgb"]
+    (phase,) = recipe.phases
+    assert (phase.optimizer, phase.learning_rate) == ("adam", 1e-4)
+    assert (phase.schedule, phase.steps, recipe.batch_size) == ("constant", 40_000, 128)
+    assert (recipe.crop, recipe.flip, recipe.dropout) == ("multi-scale", True, 0.5)
+    assert recipe.color_jitter == ("flownet" not in network or network[0] == "a")
+    assert phase.frozen == (("flownet",) if network == "stacked_flow" else ())
+    if network in ("actionflownet", "flownet3d"):
+        assert recipe.num_frames == 16
+    else:
+        assert (recipe.num_segments, recipe.snippet_length) == (1, 2)
+
+
 @pytest.mark.parametrize("name, network, modality", EVERY_RECIPE)
 def test_recipes_are_json(name, network, modality):
     recipe = RECIPES[name][network][modality]
@@ -169,7 +192,8 @@ def test_recipes_are_json(name, network, modality):
         Phase(**phase | {key: tuple(phase[key]) for key in tuples})
         for phase in described.pop("phases")
     ]
-    described["crop_scales"] = tuple(described["crop_scales"])
+    for name in ("crop_scales", "resolution_weights"):
+        described[name] = tuple(described[name])
     assert Recipe(phases=tuple(phases), **described) == recipe
 
 
