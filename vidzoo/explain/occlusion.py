@@ -16,7 +16,8 @@ _DEFAULT_SHARE = 5  # of a frame's short side, of which the square has one
 _SMALLEST_LIMIT = 0.01  # of the colours, so that rounding does not look like a finding
 _LESS_SURE = np.array([220, 20, 20])
 _SURER = np.array([20, 60, 230])
-_STRONGEST = 0.8  # share of colour, the rest being the frame
+_STRONGEST = 0.85  # share of colour, the rest being the frame
+_PALE = 0.4  # share of white in a grey frame, or colours would not show on dark parts
 _BAR_WIDTH = 16  # pixels
 
 
@@ -133,18 +134,19 @@ def occlude(
 
 
 def overlay(frame: np.ndarray, heat: np.ndarray, limit: float) -> np.ndarray:
-    """A grey frame, coloured where covering it matters.
+    """A frame in pale grey, coloured where covering it matters.
 
     Args:
         frame: `(H, W, 3)` uint8, RGB.
-        heat: `(H, W)`: above 0 red, below 0 blue, 0 the grey frame itself.
+        heat: `(H, W)`: above 0 red, below 0 blue, 0 neither.
         limit: the size at which colours are strongest, above 0.
 
     Returns:
         `(H, W, 3)` uint8, RGB.
     """
     grey = np.repeat(frame.mean(axis=2, keepdims=True), 3, axis=2)
-    return _coloured(grey, np.clip(heat / limit, -1, 1))
+    pale = (1 - _PALE) * grey + _PALE * 255
+    return _coloured(pale, np.clip(heat / limit, -1, 1))
 
 
 def occlusion_picture(
@@ -175,9 +177,9 @@ def occlusion_picture(
     for name, (frame, _) in panels.items():
         row.append(Panel(overlay(frame, heats[name], limit), name))
     ramp = np.linspace(1, -1, len(first))[:, None].repeat(_BAR_WIDTH, axis=1)
-    bar = _coloured(np.full((*ramp.shape, 3), 128.0), ramp)
+    bar = _coloured(np.full((*ramp.shape, 3), 205.0), ramp)
     ticks = ((1, f"−{limit:.0%}"), (0.5, "0"), (0, f"+{limit:.0%}"))
-    row.append(Panel(bar, "sure", ticks=ticks))
+    row.append(Panel(bar, "confidence", ticks=ticks))
     return sheet([row])
 
 

@@ -9,6 +9,7 @@ from vidzoo.explain import drawing
 
 RED = (214, 0, 0)  # of frames
 _FRAME = range(3, 7)  # pixels outside a picture, of which its frame takes these
+_EDGE = 205  # grey, of the line around pictures, which may be white themselves
 _GAP = 10  # pixels between pictures
 _LINE = 20  # pixels, of a caption with what is above it
 _FONT = 13  # pixels
@@ -24,7 +25,8 @@ class Panel:
     Attributes:
         picture: `(H, W, 3)` uint8, RGB.
         caption: stands above it, shortened to what is free up to the next caption.
-        is_framed: whether it has a red frame, outside its pixels.
+        is_framed: whether it has a red frame, outside its pixels, in place of a thin
+            grey line.
         ticks: at its right, text by height: 0 at the bottom, 1 at the top.
     """
 
@@ -89,6 +91,8 @@ class _Placed:
             outer, inner = _FRAME.stop - 1, _FRAME.start - 1
             self._fill(image, outer, RED)
             self._fill(image, inner, 255)
+        else:
+            self._fill(image, 1, _EDGE)
         image[self.top : self.top + height, self.left : self.left + width] = self.pixels
 
     def _fill(self, image, margin, colour):

@@ -94,8 +94,9 @@ def _load(run):
     model, description = one_video.load(run)
     if not isinstance(model.output, dict) or "flow" not in model.output:
         raise UsageError(
-            f"{run}: this {description['model']} predicts no flow. Give a run of a "
-            "network that does, such as --model=actionflownet, or --picture=occlusion."
+            f"{run}: this {description['model']} predicts no flow. Give a run of one "
+            "that does (`vidzoo train RECORDS --model=actionflownet`), or "
+            "--picture=occlusion."
         )
     return model, description
 
@@ -275,4 +276,4 @@ def _legend(frame, scale):
     vectors = np.stack([x - width / 2, y - height / 2], axis=-1) / radius
     vectors[np.hypot(*np.moveaxis(vectors, -1, 0)) > 1] = 0
     wheel = flows.picture(vectors, max_length=1.0)
-    return explain.Panel(wheel, f"edge: {scale:.1f} px")
+    return explain.Panel(wheel, f"{scale:.1f} px at the edge")

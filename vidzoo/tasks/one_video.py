@@ -82,7 +82,7 @@ def _from_records(video_id, path, description):
     if entry.num_flow:
         x, y = data.read_flow(entry, range(entry.num_flow))
         # 0 of neighbours, as they are where the settings have no rate.
-        rate = data.flow["fps"] or 0.0
+        rate = data.flow.get("fps") or 0.0
         flow = Flow(x, y, data.flow["bound"], data.flow["method"], rate)
     return VideoRecord(
         video_id=video_id,
@@ -148,7 +148,7 @@ def at(
 class _Frames:
     """A sampler of given frames."""
 
-    snippet_length, needs_rate = 1, False
+    snippet_length, needs_rate, is_run = 1, False, True
 
     def __init__(self, numbers):
         self._numbers = numbers

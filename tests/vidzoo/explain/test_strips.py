@@ -85,12 +85,12 @@ def test_captions_are_written_and_say_no_formulas():
 def test_a_long_caption_stays_inside():
     picture = explain.flow_strip(FRAMES, {"x" * 500: FLOWS})
     assert picture.shape[1] == GAP + 3 * (SIDE + GAP)
-    assert (picture[:, -GAP:] == 255).all(axis=-1)[: GAP + LINE + SIDE].all()
+    assert (picture[:, -4:] == 255).all()
 
 
 def test_comparison_stands_beside_each_other():
     pair, flows = FRAMES[:2], dict(zip("ab", FLOWS, strict=False))
-    legend = explain.Panel(solid(77), "edge: 1 px")
+    legend = explain.Panel(solid(77), "1 px at the edge")
     picture = explain.flow_comparison(*pair, flows, legend=legend)
     for column, panel in enumerate([*pair, *flows.values(), legend.picture]):
         np.testing.assert_array_equal(picture[place(0, column)], panel)

@@ -7,14 +7,17 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from tests.vidzoo.tasks.test_fuse import vidzoo  # noqa: F401
 from tests.vidzoo_data.test_stored_flow import write_video
 from vidzoo import cli
 from vidzoo.explain.sheet import RED
-from vidzoo.tasks import evaluate, run_folder, two_stream
+from vidzoo.tasks import evaluate, run_folder, train, two_stream
+from vidzoo_data import clips
 from vidzoo_data import flow as flows
+from vidzoo_data.records.read import Records
 
 SIDE = 32
 TINY = {"backbone": "tiny", "frame_size": SIDE, "recipe": "scratch"}
@@ -233,6 +236,47 @@ def test_several_networks_beside_a_pair_share_their_scale(root, explain, monkeyp
     assert picture[place(0, 3)].tolist() == colour(RIGHT, 4.0)
 
 
+def test_an_actionflownet(root, explain, tmp_path):
+    """A real one: its picture is of what it answers to evaluate's own clip."""
+    train.run(
+        root / "records",
+        root / "action",
+        model="actionflownet",
+        **TINY | {"backbone": "tiny3d"},
+        **SHORT,
+    )
+    data = Records(root / "records")
+    (batch, *_) = clips.center_batches(
+        data,
+        "train",
+        sampling=clips.Window(16),
+        crop=clips.CenterCrop(SIDE),
+        batch_size=1,
+    )
+    video_id = batch["video_id"][0].numpy().decode()
+    model, _ = run_folder.load_trained(root / "action")
+    answer = model(batch["rgb"], training=False)
+    fields = tf.image.resize(answer["flow"][0], (SIDE, SIDE)).numpy()
+    code, out, err, picture = explain(
+        "action", root / video_id, "--picture=flow", "--json"
+    )
+    assert code == 0, err
+    scale = json.loads(out)["scale"]
+    for column, field in enumerate(fields[8:]):
+        drawn = flows.picture(field, max_length=scale)
+        y, x = place(1, column)
+        shown = picture[y - 64 : y + 64 : 4, x - 64 : x + 64 : 4].astype(int)
+        assert np.abs(shown - drawn).max() <= 1
+    code, out, err, _ = explain(
+        *("action", root / video_id, "--picture=occlusion", "--json"),
+        out=tmp_path / "occlusion.png",
+    )
+    assert code == 0, err
+    (found,) = json.loads(out)["runs"].values()
+    scores = tf.nn.softmax(answer["logits"][0]).numpy()
+    assert found["confidence"] == pytest.approx(scores.max(), abs=1e-5)
+
+
 # Whatever may be wrong
 
 OCCLUSION, FLOW = "--picture=occlusion", "--picture=flow"
@@ -247,7 +291,7 @@ BAD = {
     "two streams": (2, "has two streams", "two", OCCLUSION),
     "no flow": (
         2,
-        "this tsn predicts no flow. Give a run of a network that does",
+        "this tsn predicts no flow. Give a run of one that does",
         "tsn",
         FLOW,
     ),
