@@ -9,6 +9,7 @@ import tensorflow as tf
 from vidzoo import explain, metrics
 from vidzoo.errors import UsageError, VideoError, VidzooError
 from vidzoo.tasks import fuse, one_video, picture_file
+from vidzoo_data import clips
 from vidzoo_data import flow as flows
 
 STORED = "stored"
@@ -170,15 +171,15 @@ def _numbers(record, length, video):
             f"{video}: has {count} frames, and {length} in a row are needed; repeated, "
             "they would show motion that is not there. Give a longer video."
         )
-    start = (count - length) // 2  # as `Window` takes them
-    return [*range(start, start + length)]
+    # Those of protocol `center`, of networks on so many.
+    return clips.Window(length).centered(count).numpy()[:, 0].tolist()
 
 
 def _predicted(model, frames, run):
     """Flow of frames `(T, H, W, 3)`: `(T, H, W, 2)`, or T - 1 fields of pairs."""
     if _is_of_pairs(model):
-        clips = np.concatenate([frames[:-1], frames[1:]], axis=-1)[:, None]
-        answers = [model(clip[None], training=False)["flow"][0] for clip in clips]
+        pairs = np.concatenate([frames[:-1], frames[1:]], axis=-1)[:, None]
+        answers = [model(pair[None], training=False)["flow"][0] for pair in pairs]
         found = tf.concat(answers, axis=0)
     else:
         found = model(frames[None], training=False)["flow"][0]
