@@ -13,17 +13,21 @@ NUM_FOLDS = 5
 _PURPOSES = {"1": "train", "2": "test"}  # of HMDB51's codes; 0 is unused
 
 
-def clips_parser(name: str) -> argparse.ArgumentParser:
+def clips_parser(name: str, *, has_weights: bool = True) -> argparse.ArgumentParser:
     """The flags that all benchmarks on such clips have.
 
     Args:
         name: of the benchmark's module.
+        has_weights: whether its networks start from GoogLeNet's.
     """
     flags = argparse.ArgumentParser(prog=f"benchmarks.{name}")
     flags.add_argument("videos", type=Path, help="folder of classes of clips")
     flags.add_argument("splits", type=Path, help="HMDB51's folder of split files")
     flags.add_argument("out", type=Path, help="folder for all that is made")
-    flags.add_argument("--weights", required=True, help="GoogLeNet's: file or preset")
+    if has_weights:
+        flags.add_argument(
+            "--weights", required=True, help="GoogLeNet's: file or preset"
+        )
     flags.add_argument("--seeds", default="0,1,2", help="of training (0,1,2)")
     flags.add_argument(
         "--held_out", action="store_true", help="choose settings: no test video"

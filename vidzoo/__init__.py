@@ -14,6 +14,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "retrieval",
     "training",
     "weights",
 ]

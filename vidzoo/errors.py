@@ -21,6 +21,10 @@ class VideoError(VidzooError):
     """A video cannot be opened, is cut short, or holds no frame."""
 
 
+class PictureError(VidzooError):
+    """A picture cannot be opened, is damaged, or is no picture."""
+
+
 class RecordError(VidzooError):
     """A records folder is missing, incomplete, altered, or made otherwise."""
 

@@ -1,4 +1,4 @@
-"""A folder that one process at a time works in."""
+"""A folder, or a file, that one process at a time works on."""
 
 import contextlib
 import errno
@@ -27,15 +27,40 @@ def locked(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
     Raises:
         VidzooError: another process holds it, and there is no `on_wait`.
     """
-    with (folder / LOCK).open("ab") as file:
+    refusal = (
+        f"{folder}: another process is at work there. Wait until it is done, or choose "
+        "another folder."
+    )
+    with _held(folder / LOCK, folder, refusal, on_wait):
+        yield
+
+
+@contextlib.contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Holds a file's lock, `.<name>.lock` beside it, as `locked` holds a folder's.
+
+    Args:
+        path: the file, there or not; its folder must exist.
+
+    Raises:
+        VidzooError: another process holds it.
+    """
+    refusal = (
+        f"{path}: another process is at work on it. Wait until it is done, or choose "
+        "another name."
+    )
+    with _held(path.with_name(f".{path.name}{LOCK}"), path, refusal, None):
+        yield
+
+
+@contextlib.contextmanager
+def _held(lock, what, refusal, on_wait):
+    with lock.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if on_wait is None:
-                raise VidzooError(
-                    f"{folder}: another process is at work there. Wait until it is "
-                    "done, or choose another folder."
-                ) from None
+                raise VidzooError(refusal) from None
             on_wait()
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
@@ -44,7 +69,7 @@ def locked(folder: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
             _log.warning(
                 "warning: %s: its file system has no locks (%s); let no other process "
                 "work there.",
-                folder,
+                what,
                 error.strerror,
             )
         yield

@@ -101,6 +101,51 @@ def average_precision(scores, positives) -> float:
     return float(np.sum(np.diff(found, prepend=0) * precision) / found[-1])
 
 
+def ranking_average_precision(
+    is_positive, num_positives: int | None = None, *, trapezoidal: bool = False
+) -> float:
+    """Average precision of a ranking that is given as such, without scores.
+
+    Where there are no equal scores, that of `average_precision` unless `trapezoidal`.
+
+    Args:
+        is_positive: bool `(N,)`, from the first rank on, whether what stands there is
+            to be found. What does not count, such as junk, is left out beforehand.
+        num_positives: how many there are to be found; those that the ranking lacks
+            count as never found. By default all are in the ranking.
+        trapezoidal: whether the precision of a positive is the mean of that at its rank
+            and that at the rank before it, which is 1 at the start. So do the programs
+            of Oxford and Paris (`compute_ap.cpp`) and of Holidays (`holidays_map.py`)
+            integrate the curve of precision over recall.
+
+    Raises:
+        ValueError: there is no positive, or the values do not fit.
+
+    Example:
+        >>> ranking_average_precision([True, False, True])  # (1/1 + 2/3) / 2
+        0.8333333333333333
+        >>> ranking_average_precision([False, True], trapezoidal=True)  # (0 + 1/2) / 2
+        0.25
+    """
+    is_positive = np.asarray(is_positive)
+    if is_positive.ndim != 1:
+        raise ValueError(f"`is_positive` must be (N,). Received: {is_positive.shape}.")
+    _check_zero_or_one("is_positive", is_positive)
+    places = np.flatnonzero(is_positive)  # from 0
+    total = len(places) if num_positives is None else num_positives
+    if total < max(len(places), 1):
+        raise ValueError(
+            "`num_positives` must be at least 1, and the number of positives in the "
+            f"ranking, {len(places)}. Received: {total}."
+        )
+    found = np.arange(1, len(places) + 1)
+    precision = found / (places + 1)
+    if trapezoidal:
+        before = np.where(places, (found - 1) / np.maximum(places, 1), 1)
+        precision = (before + precision) / 2
+    return float(precision.sum() / total)
+
+
 def class_average_precision(logits, labels) -> np.ndarray:
     """Average precision of each class, videos ranked by their score for it.
 

@@ -44,7 +44,7 @@ def _parse(argv):
     for add in (
         runs.demo,
         *(data.prepare, data.flow, data.features),
-        *(runs.train, runs.evaluate),
+        *(runs.train, runs.evaluate, runs.flow_error),
         *(results.fuse, results.compare),
         *(serving.export, serving.predict, serving.explain),
         *(weights.models, weights.convert, weights.verify),

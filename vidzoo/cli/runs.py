@@ -27,7 +27,15 @@ def _run_demo(args):
 def train(verbs):
     """Adds the flags of `vidzoo train`."""
     verb = verbs.add_parser("train", help="records to a trained run")
-    verb.add_argument("records", metavar="RECORDS", help="folder of records")
+    verb.add_argument(
+        "records",
+        metavar="RECORDS",
+        help="folder of records; with --layout, of a data set of flow",
+    )
+    verb.add_argument(
+        "--layout",
+        help="flownet2f: flying_chairs, sintel or sintel_final, in place of records",
+    )
     verb.add_argument("--out", required=True, help="run folder to make")
     verb.add_argument(
         "--model",
@@ -207,6 +215,8 @@ def _run_train(args):
         function, options["num_frames"] = expansion.train, num_frames
     elif num_frames:
         changes["num_frames"] = num_frames[0]
+    if args.layout is not None:
+        options["layout"] = args.layout
     if args.modality == "two-stream":
         if len(num_frames) > 1:
             raise UsageError(
@@ -282,6 +292,37 @@ def _run_evaluate(args):
         _refuse_for_several_runs(args)
         result = evaluate.run_splits(args.run, args.records, score=score, **options)
         show.split_metrics(result, as_json=args.json)
+    return DONE
+
+
+def flow_error(verbs):
+    """Adds the flags of `vidzoo flow-error`."""
+    verb = verbs.add_parser(
+        "flow-error", help="how far a run's flow is from the true one"
+    )
+    verb.add_argument(
+        "run", metavar="RUN", help="run folder of a network on two frames"
+    )
+    verb.add_argument("folder", metavar="FOLDER", help="of FlyingChairs or Sintel")
+    verb.add_argument(
+        "--layout", required=True, help="flying_chairs, sintel or sintel_final"
+    )
+    verb.add_argument(
+        "--split",
+        default="all",
+        help="of FlyingChairs: all (the default), train or val",
+    )
+    verb.add_argument("--out", help="file to write (RUN/flow-LAYOUT-SPLIT.json)")
+    verb.add_argument("--json", action="store_true", help="print the result as JSON")
+    verb.set_defaults(function=_run_flow_error)
+
+
+def _run_flow_error(args):
+    from vidzoo.tasks import flow_error, show
+
+    options = flags.taken(args, "layout", "split", "out")
+    found = flow_error.run(args.run, args.folder, **options)
+    show.flow_errors(found, as_json=args.json)
     return DONE
 
 

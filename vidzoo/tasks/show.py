@@ -141,6 +141,20 @@ def split_metrics(result, *, as_json: bool) -> None:
     console().print(table)
 
 
+def flow_errors(found, *, as_json: bool) -> None:
+    """The endpoint error of predicted flow on a data set."""
+    if as_json:
+        write_json(found)
+        return
+    lines(
+        [
+            *found["notes"],
+            f"{found['data_set']}, {found['num_pairs']} pairs: EPE "
+            f"{found['epe']:.3f} px; of no flow at all {found['zero_flow_epe']:.3f} px",
+        ]
+    )
+
+
 def predictions(answers, *, as_json: bool) -> None:
     """What `predict` answered, video by video."""
     if as_json:

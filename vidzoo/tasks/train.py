@@ -20,6 +20,7 @@ from vidzoo.models.modalities import CHANNELS as MODALITIES
 from vidzoo.progress import Progress
 from vidzoo.stopping import StopRequest
 from vidzoo.tasks import clip_settings, run_folder
+from vidzoo.tasks.flow_pairs import FlowPairs
 from vidzoo.tasks.initial_weights import InitialWeights
 from vidzoo.tasks.open_records import open_records
 from vidzoo.training import devices
@@ -74,6 +75,7 @@ def run(
     jit_compile: bool = False,
     resume: bool = False,
     accept_license: bool = False,
+    layout: str | None = None,
 ) -> None:
     """Trains a network on one split of a records folder, or on several in turn.
 
@@ -113,6 +115,9 @@ def run(
         jit_compile: compile with XLA.
         resume: go on with a run that was cut short.
         accept_license: accept a preset's licence that forbids commercial use.
+        layout: of a FlowNet on two frames: `records` is then a data set of flow, as
+            `flow_pairs.LAYOUTS` has them, and `split` `"all"`, or of FlyingChairs
+            `"train"` or `"val"`.
 
     Raises:
         UsageError: a name is unknown, or there are not so many devices.
@@ -126,7 +131,9 @@ def run(
     if not 0 <= seed < 2**32:
         raise UsageError(f"--seed is {seed}; give a number from 0 to 4294967295.")
     _check_names(model, modality, recipe)
-    data = open_records(records)
+    if layout is not None and model != "flownet2f":
+        raise UsageError(f"--layout is for --model=flownet2f; {model} needs records.")
+    data = FlowPairs(records, layout) if layout else open_records(records)
     shown = modality
     if data.features:
         _check_reads_features(model, data, modality)
@@ -394,6 +401,8 @@ def _recipes_by_modality(name, model):
 def _check_splits(data, splits, recipe):
     if len(set(splits)) < len(splits):
         raise UsageError(f"--split is {','.join(splits)}; name each split once.")
+    if isinstance(data, FlowPairs):
+        return
     for split in splits:
         for video in data.split(split):
             if len(video.labels) > 1 and recipe.loss not in SEVERAL_LABELS:
@@ -411,7 +420,7 @@ def _warn(recipe, weights, arguments, data):
             "consider --recipe=scratch",
             recipe,
         )
-    if data.features:
+    if data.features or isinstance(data, FlowPairs):
         return
     frame_size, stored = arguments["frame_shape"][0], data.made_with["size"]
     if frame_size > (stored if isinstance(stored, int) else min(stored)):
@@ -437,6 +446,16 @@ def _precision(policy):
 def _batches_from(data, description, recipe, workers):
     arguments = description["arguments"]
     features = clip_settings.modality(arguments) == "features"
+    if isinstance(data, FlowPairs):
+        return lambda first_step, num_steps: data.training_batches(
+            description["split"],
+            recipe=recipe,
+            size=arguments["frame_shape"][0],
+            num_steps=num_steps,
+            first_step=first_step,
+            seed=description["seed"],
+            workers=workers,
+        )
 
     def batches_from(first_step, num_steps):
         batches = clips.training_batches(

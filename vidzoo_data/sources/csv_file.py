@@ -100,7 +100,7 @@ def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
     Raises:
         SourceError: the file is missing, is empty, or names a class twice.
     """
-    lines = _read_text(Path(path), "one class name per line").splitlines()
+    lines = read_text(Path(path), "one class name per line").splitlines()
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise SourceError(f"{path}: is empty; expected one class name per line.")
@@ -110,7 +110,16 @@ def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
     return names
 
 
-def _read_text(file, expected):
+def read_text(file: Path, expected: str) -> str:
+    """Reads a UTF-8 file, with or without its mark.
+
+    Args:
+        file: it.
+        expected: what should be in it, for the message.
+
+    Raises:
+        SourceError: it is missing, cannot be read, or is not UTF-8.
+    """
     if not file.is_file():
         found = "is a folder" if file.is_dir() else "there is no such file"
         raise SourceError(f"{file}: {found}; expected a text file with {expected}.")
@@ -125,7 +134,7 @@ def _read_text(file, expected):
 
 
 def _read_rows(file, root):
-    text = _read_text(file, _EXPECTED)
+    text = read_text(file, _EXPECTED)
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     rows, columns = [], None
     try:

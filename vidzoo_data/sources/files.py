@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +50,19 @@ def list_files(folder: Path) -> Listing:
         SourceError: a folder cannot be read.
     """
     listing = Listing()
-    walk = os.walk(folder, followlinks=True, onerror=_raise_unreadable)
-    for parent, folders, names in walk:
+    for path in walk(folder):
+        listing.add(path)
+    return listing
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file below `folder`, links followed, hidden files and folders skipped.
+
+    Raises:
+        SourceError: a folder cannot be read.
+    """
+    found = os.walk(folder, followlinks=True, onerror=_raise_unreadable)
+    for parent, folders, names in found:
         folders[:] = [
             name
             for name in sorted(folders)
@@ -58,8 +70,7 @@ def list_files(folder: Path) -> Listing:
         ]
         for name in sorted(names):
             if not name.startswith("."):
-                listing.add(Path(parent, name))
-    return listing
+                yield Path(parent, name)
 
 
 def ignored_note(ignored: Counter, root: Path) -> str:

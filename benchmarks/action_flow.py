@@ -1,0 +1,152 @@
+"""ActionFlowNet on a small real data set, from scratch and with flow as supervision.
+
+    python -m benchmarks.action_flow VIDEOS SPLITS OUT
+
+VIDEOS and SPLITS are as in `benchmarks.tdn_against_tsn`. It stores the clips at 80
+pixels with their flow, the pseudo ground truth (`rlof-epic`), and for every seed trains
+three networks on 16 frames of 64 pixels, all with a small encoder from random weights:
+one for classes alone; a FlowNet for flow alone; and ActionFlowNet for both, which
+starts from that FlowNet. Differences come with a 95 % interval: a bootstrap over test
+videos, each with all answers.
+
+`--held_out` trains and scores on split 1's training videos alone, as
+`benchmarks.tdn_against_tsn` has it. Interrupted, it goes on where it was when it is
+started again.
+"""
+
+import json
+import sys
+
+import numpy as np
+
+from benchmarks import environment
+from benchmarks.arguments import count
+from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
+from benchmarks.paired import correct_answers, per_video, show
+from vidzoo import metrics
+from vidzoo.atomic import write_text
+from vidzoo.errors import VidzooError
+from vidzoo.quiet import show_vidzoo_logs_only
+from vidzoo.tasks import evaluate, flow, run_folder, train
+
+RECORD_SIZE, FRAME_SIZE = 80, 64
+BOUND = 8.0  # pixels of 80
+SCRATCH, FINE_TUNE, MULTITASK = "scratch", "FlowNet fine-tune", "ActionFlowNet"
+NETWORKS = (SCRATCH, FINE_TUNE, MULTITASK)
+
+
+def main(argv=None) -> int:
+    """Runs the benchmark and prints its table."""
+    args = _parse(argv)
+    show_vidzoo_logs_only()
+    try:
+        results = _run(args)
+    except VidzooError as error:
+        sys.stderr.write(f"benchmarks.action_flow: {error}\n")
+        return 1
+    name = "held-out.json" if args.held_out else "results.json"
+    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
+    show(results, f"top-1, protocol {args.protocol}", "network", results["differences"])
+    return 0
+
+
+def _parse(argv):
+    parser = clips_parser("action_flow", has_weights=False)
+    parser.add_argument("--protocol", default="5x2", help="of the test (5x2)")
+    parser.add_argument("--method", default="rlof-epic", help="of flow (rlof-epic)")
+    parser.add_argument("--epochs", type=count, default=60, help="of classifiers (60)")
+    parser.add_argument("--flow_epochs", type=count, default=60, help="of FlowNet (60)")
+    parser.add_argument("--flow_weight", type=float, default=1.0, help="lambda (1)")
+    return parser.parse_args(argv)
+
+
+def _run(args):
+    args.out.mkdir(parents=True, exist_ok=True)
+    listed, records = args.out / "videos.csv", args.out / f"records-{args.method}"
+    write_text(listed, as_csv(rows_of(args.videos, args.splits)))
+    how = {"layout": "csv", "root": args.videos, "size": RECORD_SIZE}
+    flow.run(listed, records, method=args.method, bound=BOUND, **how)
+    scores = {name: {} for name in NETWORKS}
+    for seed in map(int, args.seeds.split(",")):
+        fit, test = "train1", "test1"
+        if args.held_out:
+            fold = seed % NUM_FOLDS
+            fit, test = f"fit1-{fold}", f"val1-{fold}"
+        runs = _train(args, records, fit, seed)
+        for name, run in runs.items():
+            found, _ = evaluate.run(
+                run, records, protocol=args.protocol, split=test, batch_size=8
+            )
+            scores[name][f"{test}, seed {seed}"] = found
+    return compare(scores) | {
+        "environment": environment.describe(),
+        "command": " ".join(["python -m benchmarks.action_flow", *sys.argv[1:]]),
+    }
+
+
+def _train(args, records, fit, seed):
+    """The run folder of each network."""
+    out = args.out / f"{fit}-seed{seed}"
+    one = {"records": records, "split": fit, "seed": seed}
+    flownet = _one(out / "flownet", "flownet3d", {"epochs": args.flow_epochs}, **one)
+    start = {"weights": flownet / run_folder.WEIGHTS}
+    alone = {"epochs": args.epochs, "flow_weight": 0.0}
+    both = {"epochs": args.epochs, "flow_weight": args.flow_weight}
+    network = "actionflownet"
+    return {
+        SCRATCH: _one(out / "scratch", network, alone, **one),
+        FINE_TUNE: _one(out / "fine-tune", network, alone, **one, **start),
+        MULTITASK: _one(
+            out / f"both-{args.flow_weight}", network, both, **one, **start
+        ),
+    }
+
+
+def _one(out, model, changes, *, records, **options):
+    train.run(
+        records,
+        out,
+        model=model,
+        backbone="tiny3d",
+        recipe="scratch",
+        frame_size=FRAME_SIZE,
+        changes=changes,
+        num_devices=1,
+        resume=(out / run_folder.DESCRIPTION).is_file(),
+        **options,
+    )
+    return out
+
+
+def compare(scores) -> dict:
+    """Accuracies by run, their means, and differences with their intervals.
+
+    Args:
+        scores: network -> run, a test split and a seed -> `Scores`.
+    """
+    correct = {
+        name: {run: correct_answers(each) for run, each in by.items()}
+        for name, by in scores.items()
+    }
+    first = next(iter(correct.values()))
+    videos = sorted({video for answers in first.values() for video in answers})
+    shares = {name: per_video(by, videos) for name, by in correct.items()}
+    return {
+        "accuracies": {
+            name: {run: float(np.mean(list(each.values()))) for run, each in by.items()}
+            for name, by in correct.items()
+        },
+        "means": {name: float(each.mean()) for name, each in shares.items()},
+        "differences": {
+            f"{MULTITASK} - {other}": metrics.paired_bootstrap(
+                shares[MULTITASK], shares[other]
+            )
+            for other in (SCRATCH, FINE_TUNE)
+        },
+        "num_test": {run: len(each) for run, each in first.items()},
+        "num_videos": len(videos),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,461 @@
+"""Flow as supervision where labels are few: the rows of table 4.1 on motion shapes.
+
+    python -m benchmarks.flow_supervision OUT [--chairs=FLYINGCHAIRS]
+
+Videos of 17 frames whose classes differ in motion alone, with exact flow. Every seed
+pretrains FlowNets on the flow of all training videos, which needs no label, and then
+trains each row on 10, 25, 50 and 100 labelled videos a class. Test: for networks on two
+frames all 16 pairs of a video, averaged; for those on 16 frames its first 16, of which
+the last field leads to frame 17. ImageNet's ResNet-18 is not of this size: in its place
+stands a network of single frames trained on the shapes' names ("appearance"). C3D and
+I3D are trained on other data, and have no row.
+
+Interrupted, it goes on where it was when it is started again. `--held_out` scores on
+training videos that no row is trained on, for the choice of settings.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import environment
+from benchmarks.arguments import count
+from vidzoo import losses, metrics, models, training
+from vidzoo.atomic import write_text
+from vidzoo.errors import VidzooError
+from vidzoo.models import backbones
+from vidzoo.progress import Progress
+from vidzoo.quiet import show_vidzoo_logs_only
+from vidzoo.training import Phase, Recipe
+from vidzoo.weights import save_weights
+from vidzoo_data import synthetic
+from vidzoo_data.clips import flow_pairs, geometry
+from vidzoo_data.flow import datasets
+
+SIZE, NUM_FRAMES, NUM_CLASSES = 64, 16, 8
+NUM_HELD_OUT = 160
+LABELS_PER_CLASS = (10, 25, 50, 100)
+_PAIR = {"backbone": "tiny", "frame_shape": (SIZE, SIZE, 6)}
+_CLIP = {"backbone": "tiny3d", "frame_shape": (SIZE, SIZE, 3)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        build: makes the network, given `weights`.
+        network: its name in weights files.
+        start: what it starts from, a key of `PRETRAINED`; None for random weights.
+        kind: of its clips: `"pair"`, `"clip"` or `"frame"`.
+        frozen: parts that stay as they are.
+    """
+
+    build: partial
+    network: str
+    start: str | None
+    kind: str
+    frozen: tuple[str, ...] = ()
+
+
+PRETRAINED = {
+    "flownet2f": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "pair"),
+    "chairs": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "chairs"),
+    "flownet3d": Row(partial(models.FlowNet3D, **_CLIP), "flownet3d", None, "clip"),
+    "appearance": Row(
+        partial(
+            models.TSN,
+            4,
+            num_segments=1,
+            backbone="tiny",
+            frame_shape=(SIZE, SIZE, 3),
+            dropout=0.0,
+        ),
+        "tsn",
+        None,
+        "shape",
+    ),
+}
+_DROPOUT = {"dropout": 0.5}
+_2F = partial(models.ActionFlowNet2F, NUM_CLASSES, **_PAIR, **_DROPOUT)
+_3D = partial(models.ActionFlowNet, NUM_CLASSES, **_CLIP, **_DROPOUT)
+_STACKED = partial(models.StackedFlowClassifier, NUM_CLASSES, **_PAIR, **_DROPOUT)
+_FRAME = partial(
+    models.TSN,
+    NUM_CLASSES,
+    num_segments=1,
+    backbone="tiny",
+    frame_shape=(SIZE, SIZE, 3),
+    **_DROPOUT,
+)
+_ALONE = {"decoder": False}
+ROWS = {
+    "2F scratch": Row(partial(_2F, **_ALONE), "actionflownet2f", None, "pair"),
+    "2F FlowNet fine-tune": Row(
+        partial(_2F, **_ALONE), "actionflownet2f", "flownet2f", "pair"
+    ),
+    "2F stacked": Row(_STACKED, "stacked_flow", "flownet2f", "pair", ("flownet",)),
+    "ActionFlowNet-2F": Row(_2F, "actionflownet2f", "flownet2f", "pair"),
+    "ActionFlowNet-2F (FlyingChairs)": Row(_2F, "actionflownet2f", "chairs", "pair"),
+    "1F appearance": Row(_FRAME, "tsn", "appearance", "frame"),
+    "16F scratch": Row(partial(_3D, **_ALONE), "actionflownet", None, "clip"),
+    "16F FlowNet fine-tune": Row(
+        partial(_3D, **_ALONE), "actionflownet", "flownet3d", "clip"
+    ),
+    "ActionFlowNet": Row(_3D, "actionflownet", "flownet3d", "clip"),
+}
+BASELINES = ("16F scratch", "16F FlowNet fine-tune")
+
+
+def main(argv=None) -> int:
+    """Runs the benchmark and prints its tables."""
+    args = _parse(argv)
+    show_vidzoo_logs_only()
+    try:
+        results = measure(args)
+    except VidzooError as error:
+        sys.stderr.write(f"benchmarks.flow_supervision: {error}\n")
+        return 1
+    name = "held-out.json" if args.held_out else "results.json"
+    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
+    _show(results)
+    return 0
+
+
+def measure(args) -> dict:
+    """Renders, trains and scores; what was measured, JSON-ready."""
+    folder = args.out / "videos"
+    sizes = {
+        "num_train": 8 * max(args.labels) + NUM_HELD_OUT,
+        "num_test": args.num_test,
+    }
+    synthetic.write(
+        folder, size=SIZE, num_frames=NUM_FRAMES + 1, seed=args.data_seed, **sizes
+    )
+    read = partial(synthetic.arrays, folder, flow_type="float16")
+    train = read("train")
+    train, held_out = _divided(train, len(train.labels) - NUM_HELD_OUT)
+    test = held_out if args.held_out else read("test")
+    shapes = _shapes(folder)
+    found = {}
+    for seed in map(int, args.seeds.split(",")):
+        runs = args.out / f"seed{seed}"
+        starts = _pretrained(runs, train, shapes, seed, args)
+        found[seed] = {
+            name: {
+                labels: _row(runs, name, labels, train, test, starts, seed, args)
+                for labels in args.labels
+            }
+            for name in _rows(args)
+        }
+    return _summary(found, test, args)
+
+
+def _rows(args):
+    names = args.rows.split(",") if args.rows else [*ROWS]
+    return [name for name in names if args.chairs or ROWS[name].start != "chairs"]
+
+
+def _divided(arrays, at):
+    return (type(arrays)(*(a[part] for a in arrays)) for part in _parts(at))
+
+
+def _parts(at):
+    return slice(None, at), slice(at, None)
+
+
+def _shapes(folder):
+    """The shape in each training video, as a number."""
+    with open(folder / "shape.csv", newline="", encoding="utf-8") as file:
+        names = [r["label"] for r in csv.DictReader(file) if r["split"] == "train"]
+    order = sorted(set(names))
+    return np.array([order.index(name) for name in names], np.int32)
+
+
+def _pretrained(runs, train, shapes, seed, args):
+    """Weights to start from, by name: learned without the labels of motions."""
+    needed = {ROWS[name].start for name in _rows(args)} - {None}
+    steps = {"flownet3d": args.pretrain_3d_steps}
+    found = {}
+    for name in sorted(needed):
+        row = PRETRAINED[name]
+        recipe = _recipe(row, steps.get(name, args.pretrain_steps), args)
+        batches = partial(_batches, row.kind, train, seed=seed)
+        if name == "chairs":
+            batches = partial(_chairs, args.chairs, seed=seed)
+        if name == "appearance":
+            shown = train._replace(labels=shapes[: len(train.labels)])
+            batches = partial(_batches, "frame", shown, seed=seed)
+        found[name] = _trained(runs / name, row, None, recipe, batches, seed)
+    return found
+
+
+def _row(runs, name, labels, train, test, starts, seed, args):
+    """Logits of the test videos, and the flow's errors where it is predicted."""
+    row = ROWS[name]
+    run = runs / f"{name.replace(' ', '-')}-{labels}"
+    part = "held-out" if args.held_out else "test"
+    file = run / f"{part}.npz"
+    if not file.is_file():
+        recipe = _recipe(row, args.steps, args)
+        # Other labelled videos for each seed; a larger set holds the smaller one.
+        order = np.random.default_rng(seed).permutation(len(train.labels) // 8)
+        chosen = (order[:labels, None] * 8 + np.arange(8)).reshape(-1)
+        labelled = type(train)(*(array[chosen] for array in train))
+        batches = partial(_batches, row.kind, labelled, seed=seed)
+        weights = _trained(run, row, starts.get(row.start), recipe, batches, seed)
+        scored = _scored(row.build(weights=weights), row.kind, test)
+        with open(file, "wb") as opened:
+            np.savez(opened, **scored)
+    with np.load(file) as stored:
+        return dict(stored)
+
+
+def _recipe(row, steps, args):
+    phase = Phase(
+        epochs=None,
+        steps=steps,
+        learning_rate=args.learning_rate,
+        optimizer="adam",
+        schedule="cosine",
+        clip_norm=5.0,
+        frozen=row.frozen,
+    )
+    return Recipe(phases=(phase,), batch_size=16, flow_weight=args.flow_weight)
+
+
+def _trained(run, row, start, recipe, batches, seed):
+    """The path of the weights of a network trained by a recipe."""
+    weights = run / "weights.npz"
+    if weights.is_file():
+        return weights
+    run.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(seed)
+    model = row.build(weights=start)
+    (phase,) = recipe.phases
+    with Progress(f"train {run.parent.name} {run.name}", phase.steps) as shown:
+        training.train(
+            model,
+            lambda first, steps: map(_tensors, batches(first, steps)),
+            recipe,
+            num_videos=16 * 50,  # a line of the log for every 50 steps
+            run_folder=run,
+            resume=True,
+            on_step=shown.update,
+        )
+    parts = backbones.BACKBONES | backbones.BACKBONES_3D
+    backbone = parts[row.build.keywords["backbone"]]
+    save_weights(
+        weights,
+        model,
+        network=row.network,
+        backbone=backbone.name,
+        variant=backbone.variant,
+    )
+    return weights
+
+
+def _tensors(batch):
+    return {name: tf.convert_to_tensor(value) for name, value in batch.items()}
+
+
+def _batches(kind, videos, first_step, num_steps, *, seed):
+    """Batches of random clips of labelled videos, with their flow."""
+    for step in range(first_step, num_steps):
+        random = np.random.default_rng([seed, step])
+        chosen = random.integers(len(videos.labels), size=16)
+        at = random.integers(NUM_FRAMES, size=16)
+        clips, flow = _clips(kind, videos, chosen, at)
+        yield {"rgb": clips, "flow_target": flow, "label": videos.labels[chosen]}
+
+
+def _clips(kind, videos, chosen, at):
+    """Clips of some videos that begin at some frame, and their flow."""
+    if kind == "clip":
+        return videos.frames[chosen, :-1], videos.flow[chosen].astype(np.float32)
+    flow = videos.flow[chosen, at][:, None].astype(np.float32)
+    first = videos.frames[chosen, at][:, None]
+    if kind == "frame":
+        return first, flow
+    second = videos.frames[chosen, at + 1][:, None]
+    return np.concatenate([first, second], axis=-1), flow
+
+
+def _chairs(folder, first_step, num_steps, *, seed):
+    """Batches of FlyingChairs, turned, moved, scaled and cropped at random."""
+    return flow_pairs.pair_batches(
+        datasets.flying_chairs(folder),
+        size=SIZE,
+        batch_size=16,
+        num_steps=num_steps,
+        first_step=first_step,
+        seed=seed,
+        augmentation=geometry.Similarity(),
+    )
+
+
+def _scored(model, kind, videos):
+    """Logits `(V, K)`; of a network with flow, its endpoint errors field by field."""
+    predict = tf.function(lambda clip: model(clip, training=False))
+    logits, errors, still = [], [], []
+    for chosen in np.array_split(
+        np.arange(len(videos.labels)), len(videos.labels) // 8
+    ):
+        frames = [0] if kind == "clip" else range(NUM_FRAMES)
+        answers = []
+        for t in frames:
+            clip, flow = _clips(kind, videos, chosen, np.full(len(chosen), t))
+            outputs = predict(tf.convert_to_tensor(clip))
+            answers.append(losses.prediction(outputs).numpy())
+            if kind == "clip" and isinstance(outputs, dict) and "flow" in outputs:
+                errors.append(_errors(flow, _enlarged(outputs["flow"].numpy())))
+                still.append(_errors(flow, np.zeros_like(flow)))
+        logits.append(np.mean(answers, axis=0))
+    found = {"logits": np.concatenate(logits)}
+    if errors:
+        found["epe"] = np.concatenate(errors).mean(axis=0)
+        found["zero_flow_epe"] = np.concatenate(still).mean(axis=0)
+    return found
+
+
+def _errors(true, predicted):
+    """Mean endpoint error of each field, `(N, T)`, at full resolution."""
+    return np.linalg.norm(true - predicted, axis=-1).mean(axis=(2, 3))
+
+
+def _enlarged(flow):
+    """`(N, T, h, w, 2)` to the frames' resolution, bilinearly."""
+    _, num_frames, height, width, _ = flow.shape
+    large = tf.image.resize(flow.reshape(-1, height, width, 2), (SIZE, SIZE))
+    return large.numpy().reshape(-1, num_frames, SIZE, SIZE, 2)
+
+
+def _summary(found, test, args):
+    seeds = [*found]
+    correct = {
+        name: {
+            labels: np.array(
+                [
+                    found[s][name][labels]["logits"].argmax(1) == test.labels
+                    for s in seeds
+                ]
+            )
+            for labels in args.labels
+        }
+        for name in found[seeds[0]]
+    }
+    rows = {
+        name: {
+            labels: {
+                "accuracies": each.mean(axis=1).tolist(),
+                "mean": float(each.mean()),
+                "std": float(each.mean(axis=1).std(ddof=1)) if len(seeds) > 1 else 0.0,
+            }
+            for labels, each in by_labels.items()
+        }
+        for name, by_labels in correct.items()
+    }
+    differences = {
+        f"ActionFlowNet - {name}, {labels} a class": metrics.paired_bootstrap(
+            correct["ActionFlowNet"][labels].mean(axis=0),
+            correct[name][labels].mean(axis=0),
+        )
+        for name in BASELINES
+        if name in correct and "ActionFlowNet" in correct
+        for labels in args.labels
+    }
+    return {
+        "rows": rows,
+        "differences": differences,
+        "flow": _flow_errors(found, args),
+        "num_test": len(test.labels),
+        "flow_weight": args.flow_weight,
+        "environment": environment.describe(),
+        "command": " ".join(["python -m benchmarks.flow_supervision", *sys.argv[1:]]),
+    }
+
+
+def _flow_errors(found, args):
+    """ActionFlowNet's endpoint errors: of the fields seen, of the future, of none."""
+    if "ActionFlowNet" not in next(iter(found.values())):
+        return {}
+    measured = {}
+    for labels in args.labels:
+        each = [by_name["ActionFlowNet"][labels] for by_name in found.values()]
+        epe, still = (
+            np.mean([e[k] for e in each], 0) for k in ("epe", "zero_flow_epe")
+        )
+        measured[labels] = {
+            "all": float(epe.mean()),
+            "seen": float(epe[:-1].mean()),
+            "future": float(epe[-1]),
+            "zero flow": float(still.mean()),
+            "zero flow, future": float(still[-1]),
+        }
+    return measured
+
+
+def _show(results):
+    first = next(iter(results["rows"].values()))
+    table = Table(title=f"top-1 of {results['num_test']} videos, by labels a class")
+    table.add_column("row")
+    for labels in first:
+        table.add_column(str(labels), justify="right")
+    for name, by_labels in results["rows"].items():
+        cells = [f"{x['mean']:.3f} ± {x['std']:.3f}" for x in by_labels.values()]
+        table.add_row(name, *cells)
+    console = Console(width=None if sys.stdout.isatty() else 110, markup=False)
+    console.print(table)
+    for name, (difference, low, high) in results["differences"].items():
+        console.print(
+            f"{name}: {difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f} "
+            f"(paired bootstrap over {results['num_test']} test videos)"
+        )
+    for labels, each in results["flow"].items():
+        told = ", ".join(f"{name} {value:.3f}" for name, value in each.items())
+        console.print(f"ActionFlowNet's EPE in pixels, {labels} a class: {told}")
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(prog="benchmarks.flow_supervision")
+    parser.add_argument("out", type=Path, help="folder for all that is made")
+    parser.add_argument("--chairs", type=Path, help="FlyingChairs, for its row")
+    parser.add_argument("--seeds", default="0,1,2", help="of networks (0,1,2)")
+    parser.add_argument("--data_seed", type=int, default=0, help="of videos (0)")
+    parser.add_argument("--rows", help="some of them, with commas between them (all)")
+    parser.add_argument(
+        "--labels",
+        type=lambda text: tuple(map(int, text.split(","))),
+        default=LABELS_PER_CLASS,
+        help="labelled videos a class (10,25,50,100)",
+    )
+    parser.add_argument("--num_test", type=count, default=400, help="videos (400)")
+    parser.add_argument("--steps", type=count, default=400, help="of a row (400)")
+    parser.add_argument(
+        "--pretrain_steps", type=count, default=3000, help="on two frames (3000)"
+    )
+    parser.add_argument(
+        "--pretrain_3d_steps", type=count, default=1500, help="on 16 (1500)"
+    )
+    parser.add_argument(
+        "--learning_rate", type=float, default=1e-3, help="Adam's (1e-3)"
+    )
+    parser.add_argument("--flow_weight", type=float, default=1.0, help="lambda (1)")
+    parser.add_argument(
+        "--held_out", action="store_true", help="score on held-out training videos"
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Real photos, read, encoded by GoogLeNet and measured: the reference's numbers."""
+
+import json
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from vidzoo import models
+from vidzoo.retrieval import measure
+from vidzoo_data.pictures import decode, list_pictures
+
+
+@pytest.mark.slow
+def test_pooled_googlenet_finds_landmarks_as_the_reference(shared_data):
+    """Its preprocessing: to 256 x 256 bilinearly, then the middle 224 x 224."""
+    expected = json.loads((shared_data / "expected" / "expected.json").read_text())
+    expected = expected["landmarks_reference"]
+    table = shared_data / "retrieval" / "landmarks" / "groundtruth.csv"
+    listing = list_pictures("csv", table, group_column="landmark")
+    weights = str(shared_data / "weights" / "bvlc_googlenet_oihw.npz")
+    network = models.GoogLeNet(weights=weights)
+    pooled = keras.Model(network.input, network.get_layer("pool").output)
+    images = [
+        cv2.resize(decode(picture.path), (256, 256))[16:240, 16:240]
+        for picture in listing.pictures
+    ]
+    vectors = np.array(pooled(np.stack(images))).reshape(len(images), -1)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    ids = [picture.picture_id for picture in listing.pictures]
+    nearest = np.argsort(-vectors @ vectors.T, axis=1, kind="stable")
+    rankings = {ids[i]: [ids[j] for j in row] for i, row in enumerate(nearest)}
+    found = measure("csv", listing.queries, rankings)
+    assert found.mean_average_precision == pytest.approx(expected["mAP"], abs=2e-3)
+    precision = pytest.approx(expected["precision_at_1"], abs=1e-4)
+    assert found.precision_at_1 == precision

@@ -1,0 +1,126 @@
+"""FlowNets on data sets of flow: trained on them, and measured on them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vidzoo import cli, models
+from vidzoo.errors import FlowError, UsageError
+from vidzoo.tasks import flow_error, flow_pairs, run_folder, train
+from vidzoo.weights import open_weights
+from vidzoo_data.flow import write_flo
+
+SIZE = {"backbone": "tiny", "frame_size": 32, "recipe": "scratch"}
+SHORT = {"epochs": 2, "batch_size": 4}
+
+
+def command(*arguments):
+    """The exit code of a command line."""
+    return cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
+
+
+def write_ppm(path, image):
+    height, width, _ = image.shape
+    path.write_bytes(b"P6\n%d %d\n255\n" % (width, height) + image.tobytes())
+
+
+@pytest.fixture(scope="module")
+def chairs(tmp_path_factory):
+    """Six pairs of 45x70 pixels that move by two pixels, laid out as FlyingChairs."""
+    root = tmp_path_factory.mktemp("chairs")
+    random = np.random.default_rng(0)
+    for number in range(1, 7):
+        frame = random.integers(0, 256, (45, 70, 3), dtype=np.uint8)
+        write_ppm(root / f"{number:05d}_img1.ppm", frame)
+        write_ppm(root / f"{number:05d}_img2.ppm", np.roll(frame, 2, axis=1))
+        flow = np.zeros((45, 70, 2), np.float32)
+        flow[..., 0] = 2
+        write_flo(root / f"{number:05d}_flow.flo", flow)
+    lines = "\n".join("112111") + "\n"
+    (root / "FlyingChairs_train_val.txt").write_text(lines)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(chairs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "flow"
+    options = {"model": "flownet2f", "layout": "flying_chairs"} | SIZE
+    train.run(chairs, out, changes=SHORT, **options)
+    return out
+
+
+def test_a_flownet_is_trained_on_pairs(run):
+    logged = [json.loads(x) for x in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in logged] == [2, 4]  # five pairs of the split train
+    assert all(np.isfinite(line["epe"]) for line in logged)
+    described = run_folder.read_finished(run)
+    assert described["data"]["source"] == "FlyingChairs"
+    assert open_weights(run / "weights.npz").network == "flownet2f"
+
+
+def test_errors_are_those_of_enlarged_flow(run, chairs):
+    """Against the network built for that size by hand, on the padded pair."""
+    found = flow_error.run(run, chairs, layout="flying_chairs", split="val")
+    assert found["num_pairs"] == 1
+    assert found["zero_flow_epe"] == pytest.approx(2.0)
+    assert json.loads((run / "flow-flying_chairs-val.json").read_text()) == found
+    model = models.FlowNet2F(
+        backbone="tiny", frame_shape=(64, 96, 6), weights=run / "weights.npz"
+    )
+    (pair,) = flow_pairs.list_pairs(chairs, "flying_chairs", "val").pairs
+    frames = [_read_ppm(path) for path in (pair.frame, pair.next_frame)]
+    both = np.concatenate(frames, axis=-1)
+    padded = np.pad(both, ((0, 64 - 45), (0, 96 - 70), (0, 0)), mode="edge")
+    small = np.asarray(model(padded[None, None], training=False)["flow"])[0, 0]
+    flow = _enlarged(small)[:45, :70]
+    expected = np.linalg.norm(flow - [2, 0], axis=-1).mean()
+    assert found["epe"] == pytest.approx(expected, rel=1e-4)
+
+
+def _read_ppm(path):
+    return np.frombuffer(path.read_bytes()[-45 * 70 * 3 :], np.uint8).reshape(45, 70, 3)
+
+
+def _enlarged(small):
+    """Bilinear by a factor of four, pixel centres aligned, borders continued."""
+    for axis in (0, 1):
+        count = small.shape[axis]
+        places = (np.arange(4 * count) + 0.5) / 4 - 0.5
+        low = np.floor(places).astype(int)
+        part = (places - low).reshape([-1 if a == axis else 1 for a in range(3)])
+        at = [np.take(small, np.clip(low + i, 0, count - 1), axis) for i in (0, 1)]
+        small = at[0] * (1 - part) + at[1] * part
+    return small
+
+
+def test_the_command_says_so(run, chairs, tmp_path, capsys):
+    out = tmp_path / "found.json"
+    options = ["--layout=flying_chairs", f"--out={out}"]
+    assert command("flow-error", run, chairs, *options) == 0
+    assert "6 pairs: EPE " in capsys.readouterr().out
+    assert json.loads(out.read_text())["num_pairs"] == 6
+    assert command("flow-error", run, chairs, "--layout=kitti") == 2
+    assert "no layout 'kitti' of flow. Choose one of:" in capsys.readouterr().err
+    assert command("flow-error", run, tmp_path / "none", *options) == 1
+
+
+def test_a_damaged_file_is_named(run, chairs, tmp_path):
+    for file in chairs.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    flow = tmp_path / "00002_flow.flo"
+    flow.write_bytes(flow.read_bytes()[:100])
+    with pytest.raises(FlowError, match="00002_flow.flo"):
+        flow_error.run(run, tmp_path, layout="flying_chairs")
+    assert not (run / "flow-flying_chairs-all.json").exists()
+
+
+def test_layouts_are_for_flownets_on_two_frames(chairs, tmp_path):
+    with pytest.raises(
+        UsageError, match="--layout is for --model=flownet2f; tsn needs"
+    ):
+        train.run(chairs, tmp_path / "run", model="tsn", layout="flying_chairs")
+    with pytest.raises(UsageError, match="no split 'test' of flying_chairs"):
+        options = {"model": "flownet2f", "layout": "flying_chairs", "split": "test"}
+        train.run(chairs, tmp_path / "run", **options | SIZE)
+    assert not (tmp_path / "run").exists()
