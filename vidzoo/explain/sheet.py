@@ -13,7 +13,6 @@ _EDGE = 205  # grey, of the line around pictures, which may be white themselves
 _GAP = 10  # pixels between pictures
 _LINE = 20  # pixels, of a caption with what is above it
 _FONT = 13  # pixels
-_LETTER = 7.2  # pixels, a rather wide one
 _TICKS = 60  # pixels, beside a picture that has them
 _SMALLEST = 128  # pixels of height: smaller pictures are enlarged
 
@@ -116,8 +115,8 @@ def _with_texts(image, rows):
         end = width
         for placed in reversed(row):
             if placed.panel.caption:
-                room = int((end - _GAP - placed.left) / _LETTER)
-                text = drawing.shortened(placed.panel.caption, room)
+                room = end - _GAP - placed.left
+                text = drawing.fitted(figure, placed.panel.caption, room, _FONT)
                 write(placed.left, placed.top - 6, text, va="baseline")
                 end = placed.left
             beside = placed.left + placed.pixels.shape[1] + 6
