@@ -45,8 +45,8 @@ def _parse(argv):
         runs.demo,
         *(data.prepare, data.flow, data.features),
         *(runs.train, runs.evaluate, runs.flow_error),
-        results.fuse,
-        *(serving.export, serving.predict),
+        *(results.fuse, results.compare),
+        *(serving.export, serving.predict, serving.explain),
         *(weights.models, weights.convert, weights.verify),
     ):
         add(verbs)

@@ -1,4 +1,4 @@
-"""The verbs on what was measured: fuse."""
+"""The verbs on what was measured: fuse, compare."""
 
 from vidzoo.cli import flags
 from vidzoo.cli.codes import DONE
@@ -46,4 +46,24 @@ def _run_fuse(args):
     names = ("weights", "normalize", "method", "fit", "out", "confusion")
     _, measured = fuse.run(args.files, **flags.taken(args, *names))
     show.fused(measured, as_json=args.json)
+    return DONE
+
+
+def compare(verbs):
+    """Adds the flags of `vidzoo compare`."""
+    verb = verbs.add_parser(
+        "compare", help="two networks' scores, over all and class by class"
+    )
+    verb.add_argument("a", metavar="A", help="scores file")
+    verb.add_argument("b", metavar="B", help="scores file of the same videos")
+    verb.add_argument("--plot", help="picture to make, .png: one bar a class (none)")
+    verb.add_argument("--json", action="store_true", help="print all of it as JSON")
+    verb.set_defaults(function=_run_compare, needs=None)
+
+
+def _run_compare(args):
+    from vidzoo.tasks import compare, show
+
+    found = compare.run(args.a, args.b, plot=args.plot)
+    show.compared(found, as_json=args.json)
     return DONE

@@ -32,7 +32,7 @@ def matched(scores: Sequence[Scores], names: Sequence[str]) -> list[Scores]:
             faults.append(f"{name} does not go with {names[0]}: {'; '.join(found)}.")
     if faults:
         raise VidzooError(
-            f"{' '.join(faults)} Fuse scores of the same videos, as `vidzoo evaluate` "
+            f"{' '.join(faults)} Give scores of the same videos, as `vidzoo evaluate` "
             "makes them from the same split."
         )
     return [_in_order(each, first.video_ids) for each in scores]
@@ -49,7 +49,7 @@ def check_finite(scores: Scores, name) -> None:
         first = scores.video_ids[np.flatnonzero(~finite)[0]]
         raise VidzooError(
             f"{name}: the logits of {(~finite).sum()} videos hold NaN or infinity, "
-            f"first those of {first}. Fuse scores that are numbers."
+            f"first those of {first}. Give scores that are numbers."
         )
 
 

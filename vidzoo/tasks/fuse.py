@@ -122,7 +122,7 @@ def _check_files(files, fit, method):
     if len(files) < 2:
         raise UsageError(f"only {files[0]} is given; fusion is of two files or more.")
     for number, file in enumerate(files):
-        twice = [other for other in files[:number] if _same(file, other)]
+        twice = [other for other in files[:number] if is_same(file, other)]
         if twice:
             raise UsageError(f"{file}: is given twice. Give each stream once.")
     if method == "average" and fit:
@@ -157,11 +157,12 @@ def check_arguments(weights, normalize: str, method: str, num_files: int) -> Non
 
 def _check_no_input(out, inputs):
     for file in inputs:
-        if _same(file, out):
+        if is_same(file, out):
             raise UsageError(f"--out is {out}, an input. Choose another name.")
 
 
-def _same(file, other):
+def is_same(file: Path, other: Path) -> bool:
+    """Whether two paths are of one file, be it there or not."""
     if file.exists() and other.exists():
         return os.path.samefile(file, other)
     return file.absolute() == other.absolute()

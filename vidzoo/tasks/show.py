@@ -173,6 +173,82 @@ def predictions(answers, *, as_json: bool) -> None:
         console().print(table)
 
 
+def compared(found, *, as_json: bool) -> None:
+    """What `compare` found: the difference over all, and by class."""
+    if as_json:
+        write_json(found)
+        return
+    # No table title: that would wrap it.
+    names = [found[side]["name"] for side in "ab"]
+    lines([f"{names[0]} minus {names[1]}: {found['num_videos']} videos"])
+    table = Table()
+    for column in ("", *names, "difference"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_column("95 % interval", justify="right")
+    table.add_row(
+        "top-1",
+        f"{found['a']['top1']:.3f}",
+        f"{found['b']['top1']:.3f}",
+        f"{found['difference']:+.3f}",
+        f"{found['low']:+.3f} to {found['high']:+.3f}",
+    )
+    console().print(table)
+    console().print(_class_differences_table(found))
+    if found["plot"]:
+        lines([found["plot"]])
+
+
+def _class_differences_table(found):
+    """The classes by difference: all, or of many the first and last few."""
+    classes = {n: row for n, row in found["classes"].items() if row["num_videos"]}
+    table = Table()
+    table.add_column("class")
+    for column in ("videos", found["a"]["name"], found["b"]["name"], "difference"):
+        table.add_column(column, justify="right")
+    hidden = max(len(classes) - 2 * _FEW_CLASSES, 0)
+    for rank, (name, row) in enumerate(classes.items()):
+        if not hidden or rank < _FEW_CLASSES or rank >= len(classes) - _FEW_CLASSES:
+            values = [f"{row['a']:.3f}", f"{row['b']:.3f}", f"{row['difference']:+.3f}"]
+            table.add_row(name, str(row["num_videos"]), *values)
+        elif rank == _FEW_CLASSES:
+            table.add_row(f"({hidden} more: --json prints all)")
+    absent = len(found["classes"]) - len(classes)
+    if absent:
+        table.add_row(f"({absent} that no video has)")
+    return table
+
+
+def explained(made, *, as_json: bool) -> None:
+    """What `explain` drew."""
+    if as_json:
+        write_json(made)
+        return
+    texts = []
+    if "scale" in made:
+        first, *_, last = made["frames"]
+        scale = f"the strongest colours are {made['scale']:.1f} px"
+        texts.append(f"frames {first} to {last}; {scale}")
+        for name, errors in made.get("endpoint_error", {}).items():
+            listed = ", ".join(f"{of} {error:.2f} px" for of, error in errors.items())
+            texts.append(f"{name}: endpoint error to {made['reference']}: {listed}")
+    else:
+        texts += [_looked_at(name, found) for name, found in made["runs"].items()]
+    lines([*texts, made["picture"]])
+
+
+def _looked_at(name, found):
+    drops = [
+        (drop, top, left)
+        for top, row in zip(found["tops"], found["drops"], strict=True)
+        for left, drop in zip(found["lefts"], row, strict=True)
+    ]
+    drop, top, left = max(drops)
+    return (
+        f"{name}: {found['class']} {found['confidence']:.3f}; a square of "
+        f"{found['size']} px at x {left}, y {top} takes most of it, {drop:.0%}"
+    )
+
+
 def demo_results(results, *, as_json: bool) -> None:
     """What the demo measured, and how long each step took."""
     if as_json:

@@ -248,7 +248,7 @@ def mismatch(*given):
 
 
 END = (
-    " Fuse scores of the same videos, as `vidzoo evaluate` makes them from the same "
+    " Give scores of the same videos, as `vidzoo evaluate` makes them from the same "
     "split."
 )
 
