@@ -61,9 +61,8 @@ def measure(args) -> dict:
         pair.name: _errors(true[i : i + 1], flow[i : i + 1])
         for i, pair in enumerate(dataset.pairs)
     }
-    mean = {
-        k: float(np.mean([p[k] for p in pairs.values()])) for k in pairs_keys(pairs)
-    }
+    names = [*next(iter(pairs.values()))]
+    mean = {name: float(np.mean([p[name] for p in pairs.values()])) for name in names}
     return {
         "pairs": pairs,
         "mean": mean,
@@ -71,11 +70,6 @@ def measure(args) -> dict:
         "environment": environment.describe(),
         "command": " ".join(["python -m benchmarks.chairs_overfit", *sys.argv[1:]]),
     }
-
-
-def pairs_keys(pairs) -> list[str]:
-    """What is told of each pair."""
-    return [*next(iter(pairs.values()))]
 
 
 def _trained(args, batch):
@@ -87,7 +81,6 @@ def _trained(args, batch):
         learning_rate=args.learning_rate,
         optimizer="adam",
         schedule="cosine",
-        # Statistics of so few pairs are theirs, whatever moves on; see `measure`.
         clip_norm=100.0,
     )
     recipe = Recipe(phases=(phase,), batch_size=len(batch["label"]))

@@ -38,7 +38,7 @@ from vidzoo.models import backbones
 from vidzoo.progress import Progress
 from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.training import Phase, Recipe
-from vidzoo.weights import save_weights
+from vidzoo.weights import initialize, open_weights, save_weights
 from vidzoo_data import synthetic
 from vidzoo_data.clips import flow_pairs, geometry
 from vidzoo_data.flow import datasets
@@ -217,7 +217,10 @@ def _row(runs, name, labels, train, test, starts, seed, args):
         chosen = (order[:labels, None] * 8 + np.arange(8)).reshape(-1)
         labelled = type(train)(*(array[chosen] for array in train))
         batches = partial(_batches, row.kind, labelled, seed=seed)
-        weights = _trained(run, row, starts.get(row.start), recipe, batches, seed)
+        start = starts.get(row.start)
+        if row.start == "appearance":  # whose classes are shapes
+            start = initialize.another_number_of_classes(open_weights(start))
+        weights = _trained(run, row, start, recipe, batches, seed)
         scored = _scored(row.build(weights=weights), row.kind, test)
         with open(file, "wb") as opened:
             np.savez(opened, **scored)

@@ -14,6 +14,7 @@ from vidzoo.weights import assign
 from vidzoo.weights.weights_file import WeightsFile
 
 _FLOWNET, _CLASSIFIER = "flownet", "classifier"
+_SEE_FLOW = ("flownet2f", "actionflownet2f")
 _ENLARGEMENT = 4  # of flow to the resolution of the frames
 
 
@@ -78,18 +79,17 @@ def StackedFlowClassifier(
 
 
 def _assign(model, weights_file, parts):
-    networks = ("flownet2f", "actionflownet2f")
-    if weights_file.network in networks:
+    if weights_file.network in _SEE_FLOW:
         weights_file = _as_flownet(weights_file)
-    own = ("stacked_flow",)
+    own = ("stacked_flow", *_SEE_FLOW)
     assign.assign_parts(model, weights_file, own, parts.name, parts.variant)
 
 
 def _as_flownet(weights_file):
-    """A FlowNet's weights, or an ActionFlowNet's, as the stacked model names them."""
+    """A FlowNet's arrays, or an ActionFlowNet's, as the stacked model names them."""
     arrays = {
         f"{_FLOWNET}_{name}": array
         for name, array in weights_file.arrays.items()
         if name.startswith((flow_network.ENCODER, flow_network.DECODER))
     }
-    return replace(weights_file, network="stacked_flow", arrays=arrays, preset=None)
+    return replace(weights_file, arrays=arrays, preset=None)
