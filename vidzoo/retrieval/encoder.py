@@ -95,9 +95,22 @@ class Encoder:
         }
         encoder = cls(features, learned)
         if dimension is not None:
-            vectors = encoder.encode(read_batches())
-            encoder.whitening = Whitening.fit(vectors, dimension, seed=seed)
+            encoder.whiten(read_batches(), dimension, seed=seed)
         return encoder
+
+    def whiten(self, batches: Iterable, dimension: int, *, seed: int = 0) -> None:
+        """Learns PCA and whitening, in place of those it has.
+
+        Args:
+            batches: of a database's images, as `Features` takes them.
+            dimension: of the vectors from here on.
+            seed: of a sample, where one is taken.
+
+        Raises:
+            ValueError: too few images for that dimension.
+        """
+        self.whitening = None
+        self.whitening = Whitening.fit(self.encode(batches), dimension, seed=seed)
 
     @property
     def size(self) -> int:

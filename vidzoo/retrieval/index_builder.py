@@ -3,6 +3,7 @@
 What is added goes into small files in `INDEX.partial`, each written whole or not at all
 and checked when a later run finds it. `finish` makes them one index, in the order of
 its entries, so that it is the same to the byte whether or not it was interrupted.
+The encoder can be kept there too: learning it comes first, and takes long.
 """
 
 import contextlib
@@ -17,19 +18,20 @@ from vidzoo.atomic import remove_leftovers, replacing, write_text
 from vidzoo.errors import IndexFileError
 from vidzoo.retrieval import index_file, index_format
 from vidzoo.retrieval.index_file import Encoder, IndexFile
-from vidzoo.retrieval.index_format import PART, Entry, Rows
+from vidzoo.retrieval.index_format import ENCODER, INDEX, PART, Entry, Rows
 
-_PLAN = "plan.json"
+_PLAN, _ENCODER = "plan.json", "encoder.safetensors"
 _PARTS = "part-*.safetensors"
 
 
 class IndexBuilder:
-    """Builds an index; to be used in a `with` block, of which `finish` is the end.
+    """Builds or adds to an index, in a `with` block of which `finish` is the end.
 
     Leaving the block otherwise keeps what was added, for the next run.
 
     Attributes:
-        done: the paths whose vectors are there, from this run or from one before.
+        done: the paths whose vectors are there, from this run, from one before, or in
+            the index that is added to.
 
     Example:
         >>> import tempfile
@@ -54,21 +56,27 @@ class IndexBuilder:
         encoder: Encoder,
         inputs: Mapping[str, int],
         *,
+        adds: bool = False,
+        notes: Mapping | None = None,
         part_length: int = 256,
     ):
         """Settles what is to be built; nothing is read or written yet.
 
         Args:
-            path: the index, which must not be there.
+            path: the index, which must not be there, or must if it is added to.
             encoder: what makes the vectors.
             inputs: path of every picture and video to its size in bytes. What a run
                 before made of a file that is gone, or has another size now, is dropped.
+            adds: whether to add to an index that is there.
+            notes: see `IndexFile`; of a new index.
             part_length: after how many vectors they are written out.
         """
         self.done = set()
         self._path, self._encoder = Path(path), encoder
         self._inputs, self._part_length = dict(inputs), part_length
-        self._folder = self._path.with_name(f"{self._path.name}.partial")
+        self._adds, self._notes = adds, dict(notes or {})
+        self._stored = None  # the index that is added to
+        self._folder = _folder(self._path)
         self._fingerprint = index_file.fingerprint(encoder)
         self._dim, self._ids = None, set()
         self._files = []  # the parts that are written
@@ -79,13 +87,18 @@ class IndexBuilder:
         """Takes up what a run before left.
 
         Raises:
-            IndexFileError: the index is there, or begun with another encoder, or
-                cannot be written.
+            IndexFileError: the index is there (or is not, or has another encoder, if
+                it is added to), or begun with another encoder, or cannot be written.
             VidzooError: another process works on it.
         """
+        if self._adds:
+            index_format.check_there(self._path)
         with self._held:
             self._held.enter_context(index_file.working_on(self._path))
-            self._check_absent()
+            if self._adds:
+                self._open_index()
+            else:
+                check_absent(self._path)
             self._take_up()
             self._held = self._held.pop_all()
         return self
@@ -128,27 +141,41 @@ class IndexBuilder:
             self._write_part()
 
     def finish(self) -> IndexFile:
-        """Makes the parts one index, and removes them.
+        """Makes the parts one index, with what was in it, and removes them.
 
         Raises:
-            IndexFileError: nothing was added, or it cannot be written.
+            IndexFileError: nothing was added to a new index, or it cannot be written.
         """
         self._write_part()
-        if not self._files:
+        if not self._files and not self._adds:
             raise IndexFileError(
                 f"{self._path}: there is nothing to put into it: nothing was added of "
                 f"{len(self._inputs)} pictures and videos."
             )
         self._ids.clear()  # room for what is read
-        parts, listed = [], []
         with index_format.naming_errors(self._path):
-            for file in self._files:
-                stored = index_format.read(file, PART)
-                parts.append(Rows(stored))
-                listed.append(stored.entries)
-            index_file.write_index(self._path, self._encoder, parts, listed, self._dim)
-            self._remove_folder()
+            if self._files:
+                self._write_index()
+            _remove(self._folder)
         return IndexFile.load(self._path, self._encoder)
+
+    def _write_index(self):
+        every = [] if self._stored is None else [self._stored]
+        every += [index_format.read(file, PART) for file in self._files]
+        index_file.write_index(
+            self._path,
+            self._encoder,
+            [Rows(stored) for stored in every],
+            [stored.entries for stored in every],
+            self._dim,
+            self._notes,
+        )
+
+    def _open_index(self):
+        self._stored = index_format.read(self._path, INDEX)
+        index = IndexFile.of(self._stored, self._encoder)
+        self._notes = index.notes
+        self._note(index.entries, index.vectors.shape[1])
 
     def _note(self, entries, dim):
         self._dim = dim
@@ -173,31 +200,8 @@ class IndexBuilder:
         self._files.append(file)
         self._pending = []
 
-    def _check_absent(self):
-        """Also tidies up where a run was killed when all was done but that."""
-        if self._path.exists() and self._plan():
-            index = IndexFile.load(self._path)
-            if self._plan()["fingerprint"] == index.fingerprint:
-                self._remove_folder()
-        index_file.check_absent(self._path)
-
-    def _plan(self):
-        """What a run before set out to do; empty if there was none."""
-        try:
-            return json.loads((self._folder / _PLAN).read_bytes())
-        except (FileNotFoundError, ValueError):
-            return {}
-
     def _take_up(self):
-        self._folder.mkdir(exist_ok=True)
-        plan = self._plan()
-        others = [f.name for f in self._folder.iterdir() if not f.name.startswith(".")]
-        if others and not plan:
-            raise IndexFileError(
-                f"{self._folder}: holds other files, such as {min(others)}, where a "
-                "run before would have left its parts. Move them away, or choose "
-                "another name."
-            )
+        plan = _claim(self._folder)
         if plan and plan["fingerprint"] != self._fingerprint:
             differing = index_file.differences(plan["description"], None, self._encoder)
             raise IndexFileError(
@@ -212,6 +216,7 @@ class IndexBuilder:
             "fingerprint": self._fingerprint,
             "description": self._encoder.description(),
             "inputs": self._inputs,
+            "adds": self._adds,
         }
         write_text(self._folder / _PLAN, json.dumps(plan))
 
@@ -221,6 +226,8 @@ class IndexBuilder:
             stored = index_format.read(file, PART)
         except IndexFileError:
             return False  # what was in it is made again
+        if any(entry.entry_id in self._ids for entry in stored.entries):
+            return False  # the run before was killed when all was done but tidying up
         for path in {entry.path for entry in stored.entries}:
             if self._inputs.get(path, -1) != inputs_before.get(path):
                 return False
@@ -228,12 +235,109 @@ class IndexBuilder:
         self._note(stored.entries, stored.vectors.shape[1])
         return True
 
-    def _remove_folder(self):
-        """The plan last, for a next run to know the folder by."""
-        remove_leftovers(self._folder / _PARTS)
-        remove_leftovers(self._folder / _PLAN)
-        for file in self._folder.glob(_PARTS):
-            file.unlink()
-        (self._folder / _PLAN).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not if there are other files in it
-            self._folder.rmdir()
+
+def check_absent(path: Path) -> None:
+    """Refuses to replace a file.
+
+    Also tidies up where a run was killed when all was done but that.
+
+    Raises:
+        IndexFileError: there is one.
+    """
+    folder = _folder(path)
+    plan = _plan(folder)
+    if path.exists() and plan and not plan.get("adds"):
+        if plan["fingerprint"] == IndexFile.load(path).fingerprint:
+            _remove(folder)
+    index_file.check_absent(path)
+
+
+def keep_encoder(path: str | os.PathLike, encoder: Encoder, settings: Mapping) -> None:
+    """Keeps the encoder of an index that is to be built, until that is finished.
+
+    Args:
+        path: the index.
+        encoder: it.
+        settings: how it was learned, JSON-ready.
+
+    Raises:
+        IndexFileError: it cannot be written.
+        VidzooError: another process works on the index.
+    """
+    path = Path(path)
+    with index_file.working_on(path):
+        folder = _folder(path)
+        _claim(folder)
+        metadata = {
+            "description": index_file.canonical(encoder.description()),
+            "settings": index_file.canonical(settings),
+        }
+        with replacing(folder / _ENCODER) as file:
+            index_format.write(file, ENCODER, metadata, [], 1, [], encoder.arrays())
+
+
+def kept_encoder(
+    path: str | os.PathLike, settings: Mapping
+) -> tuple[dict[str, np.ndarray], dict] | None:
+    """The arrays and the description of the encoder that a run before kept, if any.
+
+    Args:
+        path: the index, which must not be there.
+        settings: what it must have been learned by.
+
+    Raises:
+        IndexFileError: the index is there, or what was kept was learned otherwise; the
+            message says how.
+        VidzooError: another process works on the index.
+    """
+    path = Path(path)
+    with index_file.working_on(path):
+        check_absent(path)
+        file = _folder(path) / _ENCODER
+        try:
+            stored = index_format.read(file, ENCODER)
+        except IndexFileError:
+            return None  # none, or a damaged one
+    before = json.loads(stored.metadata["settings"])
+    if found := index_file.differing(before, settings):
+        raise IndexFileError(
+            f"{file.parent}: was begun otherwise: {'; '.join(found)}. Go on with the "
+            "same settings, remove that folder, or choose another name."
+        )
+    return stored.arrays, json.loads(stored.metadata["description"])
+
+
+def _folder(path):
+    return path.with_name(f"{path.name}.partial")
+
+
+def _plan(folder):
+    """What a run before set out to do; empty if there was none."""
+    try:
+        return json.loads((folder / _PLAN).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _claim(folder):
+    """Makes the folder, or checks that it is ours: what a run before set out to do."""
+    folder.mkdir(exist_ok=True)
+    plan = _plan(folder)
+    others = {f.name for f in folder.iterdir() if not f.name.startswith(".")}
+    others.discard(_ENCODER)
+    if others and not plan:
+        raise IndexFileError(
+            f"{folder}: holds other files, such as {min(others)}, where a run before "
+            "would have left its parts. Move them away, or choose another name."
+        )
+    return plan
+
+
+def _remove(folder):
+    """The plan last, for a next run to know the folder by."""
+    for name in (_PARTS, _ENCODER, _PLAN):
+        remove_leftovers(folder / name)
+    for file in (*folder.glob(_PARTS), folder / _ENCODER, folder / _PLAN):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not if there are other files in it
+        folder.rmdir()

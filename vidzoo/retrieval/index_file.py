@@ -53,6 +53,8 @@ class IndexFile:
         description: of the encoder.
         arrays: of the encoder.
         fingerprint: SHA-256 of both.
+        notes: what else was noted when it was built, such as where its weights lie;
+            no part of the fingerprint.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class IndexFile:
     description: dict
     arrays: dict[str, np.ndarray]
     fingerprint: str
+    notes: dict
 
     @classmethod
     def load(
@@ -76,10 +79,11 @@ class IndexFile:
             IndexFileError: there is no such file, it is no index, is damaged or cut
                 short, or was made with another encoder; the message says what differs.
         """
-        return cls._of(index_format.read(Path(path), index_format.INDEX), encoder)
+        return cls.of(index_format.read(Path(path), index_format.INDEX), encoder)
 
     @classmethod
-    def _of(cls, stored: Stored, encoder):
+    def of(cls, stored: Stored, encoder: Encoder | None = None) -> "IndexFile":
+        """As `load`, of a file that was read."""
         index = cls(
             path=stored.path,
             vectors=stored.vectors,
@@ -87,6 +91,7 @@ class IndexFile:
             description=json.loads(stored.metadata["description"]),
             arrays=stored.arrays,
             fingerprint=stored.metadata["fingerprint"],
+            notes=json.loads(stored.metadata.get("notes", "{}")),
         )
         if encoder is not None:
             index.check_encoder(encoder)
@@ -127,13 +132,7 @@ def differences(
     description: Mapping, arrays: Mapping[str, np.ndarray] | None, encoder: Encoder
 ) -> str:
     """How an encoder, whose arrays may be unknown, differs from another, in words."""
-    before = dict(_flat(description))
-    now = dict(_flat(json.loads(canonical(encoder.description()))))
-    found = [
-        f"{name} is {before.get(name)}, now {now.get(name)}"
-        for name in sorted(before | now)
-        if before.get(name) != now.get(name)
-    ]
+    found = differing(description, encoder.description())
     if arrays is None:
         return "; ".join(found) or "what was fitted, such as its vocabulary, differs"
     others = encoder.arrays()
@@ -144,6 +143,16 @@ def differences(
         elif one.tobytes() != other.tobytes():
             found.append(f"{name} has other values")
     return "; ".join(found)
+
+
+def differing(before: Mapping, now: Mapping) -> list[str]:
+    """In which values two JSON-ready, nested dictionaries differ, in words."""
+    before, now = (dict(_flat(json.loads(canonical(each)))) for each in (before, now))
+    return [
+        f"{name} is {before.get(name)}, now {now.get(name)}"
+        for name in sorted(before | now)
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _form(array):
@@ -183,7 +192,7 @@ def save(
     vectors = checked(path, vectors, entries)
     with working_on(path):
         check_absent(path)
-        write_index(path, encoder, [vectors], [entries], vectors.shape[1])
+        write_index(path, encoder, [vectors], [entries], vectors.shape[1], {})
 
 
 def add(
@@ -203,7 +212,7 @@ def add(
     index_format.check_there(path)
     with working_on(path):
         stored = index_format.read(path, index_format.INDEX)
-        index = IndexFile._of(stored, encoder)
+        index = IndexFile.of(stored, encoder)
         dim = index.vectors.shape[1]
         if vectors.shape[1] != dim:
             raise IndexFileError(
@@ -218,7 +227,8 @@ def add(
                 f"{path}: holds {_first(twice)} already; remove what is to be replaced "
                 "first."
             )
-        write_index(path, encoder, [Rows(stored), vectors], listed, dim)
+        parts = [Rows(stored), vectors]
+        write_index(path, encoder, parts, listed, dim, index.notes)
 
 
 def remove(path: str | os.PathLike, entry_ids: Iterable[str]) -> None:
@@ -236,7 +246,7 @@ def remove(path: str | os.PathLike, entry_ids: Iterable[str]) -> None:
     index_format.check_there(path)
     with working_on(path):
         stored = index_format.read(path, index_format.INDEX)
-        index = IndexFile._of(stored, None)
+        index = IndexFile.of(stored)
         entries = list(index.entries)
         unknown = entry_ids - {entry.entry_id for entry in entries}
         if unknown:
@@ -251,7 +261,7 @@ def remove(path: str | os.PathLike, entry_ids: Iterable[str]) -> None:
             )
         kept = [None if e.entry_id in entry_ids else e for e in entries]
         dim = index.vectors.shape[1]
-        write_index(path, _Fitted(index), [Rows(stored)], [kept], dim)
+        write_index(path, _Fitted(index), [Rows(stored)], [kept], dim, index.notes)
 
 
 @dataclass(frozen=True)
@@ -330,6 +340,7 @@ def write_index(
     parts: list,
     listed: Sequence[Sequence[Entry | None]],
     dim: int,
+    notes: Mapping,
 ) -> None:
     """Writes the index of several parts, in order, in a fixed amount of memory.
 
@@ -339,6 +350,7 @@ def write_index(
         parts: of vectors, as `index_format.gathered` takes them.
         listed: the entries of each part; what is None is left out.
         dim: D.
+        notes: JSON-ready.
     """
     every = [entry for entries in listed for entry in entries]
     part_of = np.repeat(np.arange(len(listed)), [len(entries) for entries in listed])
@@ -349,6 +361,7 @@ def write_index(
     metadata = {
         "fingerprint": fingerprint(encoder),
         "description": canonical(encoder.description()),
+        "notes": canonical(notes),
     }
     with replacing(path) as file:
         index_format.write(

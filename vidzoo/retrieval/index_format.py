@@ -23,13 +23,14 @@ import numpy as np
 from vidzoo.errors import IndexFileError
 
 INDEX, PART = "vidzoo index 1", "vidzoo part of an index 1"
+ENCODER = "vidzoo encoder of an index 1"
 """What a file says that it is; the number is the version of this layout."""
 
 _LENGTH = struct.Struct("<Q")
 _ALIGNMENT = 64
 _HEADER_LIMIT = 100_000_000  # bytes, as the safetensors library has it
 _NO_DIGEST = "0" * 64
-_ENCODER = "encoder/"
+_PREFIX = "encoder/"
 _BLOCK = 2**22  # bytes
 _DTYPES = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "|b1"},
@@ -123,7 +124,7 @@ def write(
 
     Args:
         file: open for writing, and seeking, at its start.
-        kind: `INDEX` or `PART`.
+        kind: `INDEX`, `PART` or `ENCODER`.
         metadata: further text.
         vectors: float32 `(n, D)`, blocks in the order of the entries.
         dim: D.
@@ -133,7 +134,7 @@ def write(
     num_entries, num_bytes = 0, 0
     for entry in entries:
         num_entries, num_bytes = num_entries + 1, num_bytes + len(_line(entry))
-    arrays = {_ENCODER + name: _little_endian(name, a) for name, a in arrays.items()}
+    arrays = {_PREFIX + name: _little_endian(name, a) for name, a in arrays.items()}
     shapes = {"vectors": (np.dtype("<f4"), (num_entries, dim))}
     shapes |= {name: (array.dtype, array.shape) for name, array in arrays.items()}
     # Larger numbers first, so that each array begins at a multiple of its own.
@@ -193,7 +194,7 @@ def read(path: Path, kind: str) -> Stored:
 
     Args:
         path: the file.
-        kind: `INDEX` or `PART`, what it must be.
+        kind: `INDEX`, `PART` or `ENCODER`, what it must be.
 
     Raises:
         IndexFileError: there is no such file, or it is something else or damaged.
@@ -230,7 +231,7 @@ def read(path: Path, kind: str) -> Stored:
         vectors=vectors,
         vectors_at=start + places["vectors"][2],
         arrays={
-            name.removeprefix(_ENCODER): array.view(np.ndarray)
+            name.removeprefix(_PREFIX): array.view(np.ndarray)
             for name, array in found.items()
         },
         entries=entries,

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -19,14 +19,15 @@ class Batch(NamedTuple):
     """Images of one size, and what they are of.
 
     Attributes:
-        images: `(N, size, size, 3)` uint8, RGB.
+        images: `(N, size, size, 3)` uint8, RGB; a tuple of them, one for each size,
+            where several were asked for.
         pictures: N of them; a video is there once for each of its frames.
         frames: N of them: the number of a video's frame, None of a picture.
         seconds: N of them: when a video's frame begins; None of a picture, and where
             the video states no rate.
     """
 
-    images: np.ndarray
+    images: np.ndarray | tuple[np.ndarray, ...]
     pictures: tuple[Picture, ...]
     frames: tuple[int | None, ...]
     seconds: tuple[float | None, ...]
@@ -48,7 +49,7 @@ class Failure(NamedTuple):
 
 def batches(
     pictures: Iterable[Picture],
-    size: int,
+    size: int | Sequence[int],
     *,
     batch_size: int,
     failures: list[Failure],
@@ -63,7 +64,7 @@ def batches(
 
     Args:
         pictures: what to read.
-        size: pixels, of the square images.
+        size: pixels, of the square images; several for one of each.
         batch_size: N; the last batch may be smaller.
         failures: what cannot be read is appended here, and left out of the batches.
         fps: as of `read_frames`; for videos one of the two is needed.
@@ -78,11 +79,17 @@ def batches(
         while rows := list(itertools.islice(images, batch_size)):
             items, frames = zip(*rows, strict=True)
             yield Batch(
-                images=np.stack([frame.image for frame in frames]),
+                images=_stacked([frame.image for frame in frames]),
                 pictures=items,
                 frames=tuple(frame.number for frame in frames),
                 seconds=tuple(frame.seconds for frame in frames),
             )
+
+
+def _stacked(images):
+    if isinstance(images[0], tuple):
+        return tuple(np.stack(of_size) for of_size in zip(*images, strict=True))
+    return np.stack(images)
 
 
 def _in_order(pictures, size, read_video, failures, workers):

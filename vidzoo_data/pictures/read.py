@@ -6,7 +6,7 @@ A picture is warped to a square (dissertation, section 2.3.2): 224 pixels are sc
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,15 +32,17 @@ class Frame(NamedTuple):
     Attributes:
         number: its place in the video, from 0.
         seconds: when it begins; None if the video states no rate.
-        image: `(size, size, 3)` uint8, RGB.
+        image: `(size, size, 3)` uint8, RGB; a tuple of them where sizes were asked for.
     """
 
     number: int
     seconds: float | None
-    image: np.ndarray
+    image: np.ndarray | tuple[np.ndarray, ...]
 
 
-def read(path: str | os.PathLike, size: int) -> np.ndarray:
+def read(
+    path: str | os.PathLike, size: int | Sequence[int]
+) -> np.ndarray | tuple[np.ndarray, ...]:
     """Reads a picture and warps it to a square, whatever its proportions.
 
     As `decode` has it, then resized: by area where that makes it smaller, else
@@ -48,10 +50,10 @@ def read(path: str | os.PathLike, size: int) -> np.ndarray:
 
     Args:
         path: the file, of any kind that OpenCV decodes.
-        size: pixels.
+        size: pixels; several for a square of each, from one decoding.
 
     Returns:
-        `(size, size, 3)` uint8, RGB.
+        `(size, size, 3)` uint8, RGB, or a tuple of them.
 
     Raises:
         PictureError: there is no such file, or it is no whole picture.
@@ -59,8 +61,12 @@ def read(path: str | os.PathLike, size: int) -> np.ndarray:
     return warp(decode(path), size)
 
 
-def warp(image: np.ndarray, size: int) -> np.ndarray:
-    """Resizes an image `(H, W, C)` to `(size, size, C)`."""
+def warp(
+    image: np.ndarray, size: int | Sequence[int]
+) -> np.ndarray | tuple[np.ndarray, ...]:
+    """Resizes an image `(H, W, C)` to `(size, size, C)`, or to each of several."""
+    if isinstance(size, Sequence):
+        return tuple(warp(image, side) for side in size)
     shrinks = min(image.shape[:2]) >= size
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, (size, size), interpolation=method)
@@ -102,7 +108,7 @@ def decode(path: str | os.PathLike) -> np.ndarray:
 
 def read_frames(
     path: str | os.PathLike,
-    size: int,
+    size: int | Sequence[int],
     *,
     fps: float | None = None,
     num_frames: int | None = None,
@@ -111,7 +117,7 @@ def read_frames(
 
     Args:
         path: the file.
-        size: pixels; frames are warped as pictures are.
+        size: as of `read`; frames are warped as pictures are.
         fps: frames per second, taken as `vidzoo prepare` takes them but none twice.
         num_frames: in place of `fps`: the middle frames of so many equal spans of the
             video, or every frame if it has fewer. The video is then decoded twice, as

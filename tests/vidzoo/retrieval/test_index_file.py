@@ -14,7 +14,13 @@ import safetensors.numpy
 
 from vidzoo.errors import IndexFileError, VidzooError
 from vidzoo.locking import locked_file
-from vidzoo.retrieval import Entry, IndexBuilder, IndexFile, index_file
+from vidzoo.retrieval import (
+    Entry,
+    IndexBuilder,
+    IndexFile,
+    index_builder,
+    index_file,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -399,6 +405,86 @@ def test_frames_of_a_video_stay_together(path):
         builder.append(vectors_of([f.entry_id for f in frames]), frames)
         assert builder.done == {"clip.avi"}
         assert list(builder.finish().entries) == frames
+
+
+def add_all(path, names, inputs, **options):
+    with IndexBuilder(path, Fitted(), inputs, adds=True, **options) as builder:
+        done = set(builder.done)
+        for name in names:
+            if name not in builder.done:
+                builder.append(vectors_of([name]), entries_of([name]))
+        return done, builder.finish()
+
+
+def test_adding_part_by_part(path, tmp_path):
+    """Equals building at once, to the byte, and goes on where it was."""
+    save(path, named(0, 10))
+    inputs = dict.fromkeys(named(0, 20), 9)
+    with IndexBuilder(path, Fitted(), inputs, adds=True, part_length=3) as builder:
+        for name in named(10, 17):
+            builder.append(vectors_of([name]), entries_of([name]))
+        with pytest.raises(ValueError, match="none there already. Received: p003.jpg"):
+            builder.append(vectors_of(named(3, 4)), entries_of(named(3, 4)))
+    assert len(IndexFile.load(path).entries) == 10
+    done, index = add_all(path, named(10, 20), inputs)
+    assert done == set(named(0, 17)) and len(index.entries) == 20
+    whole = save(tmp_path / "whole", named(0, 20)).read_bytes()
+    assert path.read_bytes() == whole
+    add_all(path, [], inputs)  # nothing new
+    assert path.read_bytes() == whole
+    assert not (tmp_path / f"{path.name}.partial").exists()
+    with pytest.raises(IndexFileError, match="there is no such index"):
+        add_all(tmp_path / "nowhere", [], inputs)
+    with pytest.raises(IndexFileError, match="now inception_5b"):
+        with IndexBuilder(path, Fitted("inception_5b"), inputs, adds=True):
+            pass
+
+
+def test_building_leaves_what_adding_left(path, tmp_path):
+    """Its parts are not of a build that was killed when all was done."""
+    save(path, named(0, 10))
+    inputs = dict.fromkeys(named(0, 12), 9)
+    with IndexBuilder(path, Fitted(), inputs, adds=True) as builder:
+        builder.append(vectors_of(["p010.jpg"]), entries_of(["p010.jpg"]))
+    with pytest.raises(IndexFileError, match="is there already; add to it"):
+        build(path, named(0, 12))
+    done, _ = add_all(path, named(11, 12), inputs)
+    assert done == set(named(0, 11))
+
+
+def test_notes_stay_and_are_no_part_of_the_fingerprint(path):
+    notes = {"weights": {"file": "../é.npz"}, "fps": 1.5}
+    inputs = dict.fromkeys(named(0, 4), 9)
+    with IndexBuilder(path, Fitted(), inputs, notes=notes) as builder:
+        builder.append(vectors_of(named(0, 4)), entries_of(named(0, 4)))
+        assert builder.finish().notes == notes
+    add(path, ["x.jpg"])
+    add_all(path, ["y.jpg"], {"y.jpg": 9})
+    index_file.remove(path, ["p001.jpg"])
+    index = IndexFile.load(path, Fitted())
+    assert index.notes == notes and len(index.entries) == 5
+
+
+def test_the_encoder_is_kept_until_the_index_is_there(path, tmp_path):
+    settings = {"seed": 3, "layers": ["a"]}
+    assert index_builder.kept_encoder(path, settings) is None
+    index_builder.keep_encoder(path, Fitted(), settings)
+    arrays, description = index_builder.kept_encoder(path, settings)
+    assert description == Fitted().description()
+    assert arrays.keys() == Fitted().arrays().keys()
+    for name, array in Fitted().arrays().items():
+        np.testing.assert_array_equal(arrays[name], array)
+    message = r"partial: was begun otherwise: seed is 3, now 4. Go on with the same"
+    with pytest.raises(IndexFileError, match=message):
+        index_builder.kept_encoder(path, settings | {"seed": 4})
+    kept = tmp_path / f"{path.name}.partial" / "encoder.safetensors"
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-1])  # is learned again
+    assert index_builder.kept_encoder(path, settings) is None
+    build(path, named(0, 4))
+    assert not kept.parent.exists()
+    with pytest.raises(IndexFileError, match="is there already"):
+        index_builder.kept_encoder(path, settings)
 
 
 def test_building_is_refused(path, tmp_path):

@@ -314,6 +314,16 @@ def test_batches_are_in_order_and_lack_nothing(workers, mixed):
     assert failures[1].reason.startswith("the file is cut short: its RIFF header")
 
 
+def test_several_sizes_from_one_decoding(mixed):
+    both, failures = [], []
+    options = {"batch_size": 4, "fps": 5, "failures": failures}
+    both = list(batches(mixed, (8, 16), **options))
+    for i, size in enumerate((8, 16)):
+        for pair, one in zip(both, batches(mixed, size, **options), strict=True):
+            assert len(pair.images) == 2 and pair[1:] == one[1:]
+            np.testing.assert_array_equal(pair.images[i], one.images)
+
+
 def test_few_pictures_are_read_ahead(mixed, monkeypatch):
     module = sys.modules["vidzoo_data.pictures.batches"]
     stills = [p for p in mixed if p.path.suffix == ".png"] * 10
