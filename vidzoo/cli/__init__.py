@@ -14,7 +14,7 @@ import sys
 from absl import app
 from absl.flags import argparse_flags
 
-from vidzoo.cli import data, results, runs, serving, weights
+from vidzoo.cli import data, results, runs, serving, study, weights
 from vidzoo.cli.codes import FAILED, USAGE
 from vidzoo.errors import UsageError, VidzooError
 from vidzoo.quiet import show_vidzoo_logs_only, without_greetings
@@ -47,6 +47,7 @@ def _parse(argv):
         *(runs.train, runs.evaluate, runs.flow_error),
         *(results.fuse, results.compare),
         *(serving.export, serving.predict, serving.explain),
+        study.retrieval_study,
         *(weights.models, weights.convert, weights.verify),
     ):
         add(verbs)
