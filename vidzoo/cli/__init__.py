@@ -47,7 +47,7 @@ def _parse(argv):
         *(runs.train, runs.evaluate, runs.flow_error),
         *(results.fuse, results.compare),
         *(serving.export, serving.predict, serving.explain),
-        study.retrieval_study,
+        *(study.retrieval_study, study.retrieval_pictures),
         *(weights.models, weights.convert, weights.verify),
     ):
         add(verbs)

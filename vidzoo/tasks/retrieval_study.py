@@ -20,7 +20,7 @@ from vidzoo.retrieval.encoder import AGGREGATIONS
 from vidzoo.retrieval.features import SIZE
 from vidzoo.retrieval.vocabulary import NUM_WORDS
 from vidzoo.retrieval.whitening import DIMENSION
-from vidzoo.tasks import study_encoding, study_report
+from vidzoo.tasks import study_cells, study_encoding, study_report
 from vidzoo.tasks.initial_weights import fingerprint, located
 from vidzoo.tasks.study_cells import Cell, Cells
 from vidzoo.weights import open_weights
@@ -90,6 +90,8 @@ def run(
         SourceError: the data set is not as its layout has it.
         VidzooError: a picture cannot be read, or weights do not fit.
     """
+    out = Path(out)
+    study_cells.check_folder(out)
     _check(layout, aggregation, normalization, scales, num_words, vocabularies)
     chosen = _layers_of(networks, layers)
     options = {
@@ -113,7 +115,6 @@ def run(
         network: alike | {"weights": fingerprint(file)}
         for network, file in files.items()
     }
-    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         study = _Study(

@@ -51,6 +51,29 @@ def study(found, *, as_json: bool) -> None:
     )
 
 
+def pictures(made, *, as_json: bool) -> None:
+    """What was drawn: the distances of the nearest patches of each layer."""
+    if as_json:
+        show.write_json(made)
+        return
+    texts = []
+    for name, found in made["layers"].items():
+        if isinstance(found, list):  # clusters
+            distances = [row["distances"][-1] for row in found]
+            texts.append(
+                f"{name}: {len(found)} rows, the last patch at "
+                f"{min(distances):.3f} to {max(distances):.3f}"
+            )
+            continue
+        most, times = next(iter(found["pictures"].items()))
+        total = sum(found["pictures"].values())
+        texts.append(
+            f"{name}: {total} patches at {found['distance']:.3f} from the nearest, of "
+            f"{len(found['pictures'])} pictures, most of {most} ({times})"
+        )
+    show.lines([*texts, f"written: {made['picture']}"])
+
+
 def _key(row):
     scales = tuple(row["scales"])
     return row["network"], row["layer"], scales, row["num_words"], row["dimension"]

@@ -4,13 +4,27 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vidzoo import atomic
+from vidzoo import atomic, locking
 from vidzoo.errors import UsageError, VidzooError
 
 FOLDER = "cells"
 
 
-@dataclass(frozen=True, order=True)
+def check_folder(out: Path) -> None:
+    """Checks that a folder is a study's, empty, or not there.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    known = out.is_dir() and (out / FOLDER).is_dir()
+    names = [path.name for path in out.iterdir()] if out.is_dir() else []
+    if not known and names not in ([], [locking.LOCK]):
+        raise UsageError(
+            f"{out}: is neither empty nor a study's folder. Choose another (OUT)."
+        )
+
+
+@dataclass(frozen=True)
 class Cell:
     """One measurement.
 
@@ -52,7 +66,7 @@ class Cells:
             JSON-ready.
 
     Raises:
-        UsageError: the folder holds something else, or measurements made otherwise.
+        UsageError: the folder holds measurements made otherwise.
         VidzooError: a file in it is damaged.
     """
 
@@ -60,12 +74,6 @@ class Cells:
         self._folder = out / FOLDER
         self._made_with = made_with
         self._found = {}
-        if not self._folder.is_dir() and any(
-            path.name != ".lock" for path in out.iterdir()
-        ):
-            raise UsageError(
-                f"{out}: is neither empty nor a study's folder. Choose another (OUT)."
-            )
         self._folder.mkdir(exist_ok=True)
         for file in sorted(self._folder.glob("*.json")):
             cell, content = self._read(file)

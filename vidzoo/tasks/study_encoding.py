@@ -4,14 +4,13 @@ Two passes over the pictures, one to learn words and one to encode, serve all la
 once. Descriptors are never kept: VLADs wait on disk until they are ranked.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from vidzoo.errors import UsageError, VidzooError
+from vidzoo.errors import UsageError
 from vidzoo.retrieval import (
     Encoder,
     Features,
@@ -22,6 +21,7 @@ from vidzoo.retrieval import (
     nearest,
 )
 from vidzoo.retrieval.normalization import l2
+from vidzoo.tasks import picture_passes
 from vidzoo.tasks.study_cells import Cell
 from vidzoo_data import pictures
 
@@ -55,32 +55,13 @@ class Settings:
         """One pass over all pictures: batches with an array for each side.
 
         Raises:
-            VidzooError: a picture cannot be read: what is measured without it would be
+            PictureError: one cannot be read: what is measured without it would be
                 another data set.
         """
-        failures = []
-        with contextlib.ExitStack() as stack:
-            streams = [
-                stack.enter_context(contextlib.closing(self._batches(side, failures)))
-                for side in sides
-            ]
-            for parts in zip(*streams, strict=True):
-                _check(failures)
-                yield tuple(part.images for part in parts)
-                self.on_pictures(len(parts[0].images))
-        _check(failures)
-
-    def _batches(self, side, failures):
-        options = {"batch_size": self.batch_size, "failures": failures}
-        return pictures.batches(self.data.pictures, side, **options)
-
-
-def _check(failures):
-    if failures:
-        picture, reason, _ = failures[0]
-        raise VidzooError(
-            f"{picture.path}: {reason} A study measures all pictures or none."
-        )
+        passed = picture_passes.read(self.data.pictures, sides, self.batch_size)
+        for images in passed:
+            yield images
+            self.on_pictures(len(images[0]))
 
 
 def measure_pooling(settings: Settings, cell: Cell, weights) -> dict:
