@@ -59,7 +59,7 @@ def correspondence(
     query_image = warp(images[0][0], features.size)
     rows, answers = [], {}
     for count in neighbors:
-        row = [Panel(query_image, own.picture_id)]
+        row = [Panel(query_image, own.path.name)]
         for key, patches in nearest.items():
             picture = patchwork(patches.patches[:, :count], features.map_size(*key)[:2])
             caption = f"{_name(key)}, {count} nearest"

@@ -175,6 +175,28 @@ def test_the_table(folder, vidzoo):  # noqa: F811
     assert len(lines) == 3 and "pooled" in lines[0] and "res5" in lines[2]
 
 
+def test_oxford(folder, vidzoo):  # noqa: F811
+    """Two queries of a landmark, each its own picture's first; copies are found."""
+    (folder / "pictures").mkdir()
+    for number in range(9):
+        data = (folder / f"{number // 3}.png").read_bytes()
+        (folder / "pictures" / f"spire_{number}.png").write_bytes(data)
+    for query, picture in (("a_1", 0), ("a_2", 1), ("b_1", 3)):
+        group = range(3 * (picture // 3), 3 * (picture // 3) + 3)
+        good = "\n".join(f"spire_{number}" for number in group)
+        line = f"oxc1_spire_{picture} 1 2 3 4"
+        texts = {"query": line, "good": good, "ok": "", "junk": "spire_8"}
+        for kind, text in texts.items():
+            (folder / f"{query}_{kind}.txt").write_text(text)
+    options = ("--layout=oxford", "--ground_truth=.", *STUDY[4:], *QUICK)
+    code, out, _ = vidzoo("retrieval-study", "pictures", "out", *options, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["num_queries"], found["num_places"]) == (3, 2)
+    assert {row["map"] for row in found["rows"]} == {1.0}
+    assert {row["precision_at_1"] for row in found["rows"]} == {None}
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
