@@ -78,12 +78,12 @@ def layer_lines(panels: Sequence[LinesPanel], y_label: str) -> np.ndarray:
 
 def _draw(axes, panel):
     places = {layer: place for place, layer in enumerate(panel.layers)}
-    middle = (len(panel.lines) - 1) / 2
+    middle, handles = (len(panel.lines) - 1) / 2, []
     for number, line in enumerate(panel.lines):
         layers = [layer for layer in panel.layers if layer in line.values]
         values = np.array([line.values[layer] for layer in layers])
         ends = np.array([line.ends[layer] for layer in layers]).T  # (2, L)
-        axes.errorbar(
+        handle = axes.errorbar(
             [places[layer] + _SHIFT * (number - middle) for layer in layers],
             values,
             # Rounding may put a mean of equal values outside of them.
@@ -96,9 +96,11 @@ def _draw(axes, panel):
             capsize=2.5,
             label=line.label,
         )
+        handles.append(handle)
     for number, (label, value) in enumerate(panel.levels.items()):
         style = (0, (1, 2 + 2 * number))
-        axes.axhline(value, color="0.35", linewidth=1.2, linestyle=style, label=label)
+        look = {"color": "0.35", "linewidth": 1.2, "linestyle": style}
+        handles.append(axes.axhline(value, label=label, **look))
     axes.set_xticks(range(len(places)), panel.layers, rotation=40, ha="right")
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.set_ylim(0, 1)
@@ -107,4 +109,4 @@ def _draw(axes, panel):
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(panel.title, fontsize=12, parse_math=False)
-    axes.legend(fontsize=10, frameon=False, loc="best")
+    axes.legend(handles=handles, fontsize=10, frameon=False, loc="best")
