@@ -14,7 +14,7 @@ import sys
 from absl import app
 from absl.flags import argparse_flags
 
-from vidzoo.cli import data, results, retrieval, runs, serving, weights
+from vidzoo.cli import data, results, retrieval, runs, serving, study, weights
 from vidzoo.cli.codes import FAILED, USAGE
 from vidzoo.errors import UsageError, VidzooError
 from vidzoo.quiet import show_vidzoo_logs_only, without_greetings
@@ -48,6 +48,7 @@ def _parse(argv):
         *(results.fuse, results.compare),
         *(serving.export, serving.predict, serving.explain),
         *(retrieval.index, retrieval.index_remove, retrieval.search),
+        *(study.retrieval_study, study.retrieval_pictures),
         *(weights.models, weights.convert, weights.verify),
     ):
         add(verbs)

@@ -13,6 +13,7 @@ from vidzoo.retrieval.index_builder import IndexBuilder
 from vidzoo.retrieval.index_file import IndexFile
 from vidzoo.retrieval.index_format import Entry
 from vidzoo.retrieval.layers import BEST_LAYERS, layer_names
+from vidzoo.retrieval.patches import NearestPatches
 from vidzoo.retrieval.protocols import PROTOCOLS, Measured, measure
 from vidzoo.retrieval.sample import Sample
 from vidzoo.retrieval.search import concatenate, expand_queries, nearest
@@ -32,6 +33,7 @@ __all__ = [
     "IndexBuilder",
     "IndexFile",
     "Measured",
+    "NearestPatches",
     "Sample",
     "Whitening",
     "concatenate",

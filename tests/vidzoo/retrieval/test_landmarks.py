@@ -9,6 +9,7 @@ import pytest
 
 from vidzoo import models
 from vidzoo.retrieval import measure
+from vidzoo.tasks import retrieval_study
 from vidzoo_data.pictures import decode, list_pictures
 
 
@@ -36,3 +37,23 @@ def test_pooled_googlenet_finds_landmarks_as_the_reference(shared_data):
     assert found.mean_average_precision == pytest.approx(expected["mAP"], abs=2e-3)
     precision = pytest.approx(expected["precision_at_1"], abs=1e-4)
     assert found.precision_at_1 == precision
+
+
+@pytest.mark.slow
+def test_a_low_layer_finds_landmarks_better_than_the_last(shared_data, tmp_path):
+    """The main finding of section 2.4.1, by one vocabulary."""
+    found = retrieval_study.run(
+        shared_data / "retrieval" / "landmarks" / "groundtruth.csv",
+        tmp_path / "study",
+        layout="csv",
+        group_column="landmark",
+        weights={"googlenet": shared_data / "weights" / "bvlc_googlenet_oihw.npz"},
+        layers=["inception_3a", "inception_5b"],
+        scales=[1],
+        vocabularies=1,
+    )
+    (gain,) = found["gains"]
+    assert (gain["best"], gain["last"]) == ("inception_3a", "inception_5b")
+    assert gain["difference"] >= 0.15 and gain["low"] > 0
+    # Pooling loses nothing by warping to a square: the reference, cropped, has 0.695.
+    assert found["rows"][0]["map"] == pytest.approx(0.695, abs=0.03)
