@@ -97,18 +97,17 @@ def scene(path: str) -> str:
 
 def _check_unseen(path, answers):
     """That no query's frame is in the database."""
-    there = {
-        (row["query"], row["frame"])
-        for row in search.run(path, query_ids=[a["query"] for a in answers], top=1)[
-            "queries"
-        ]
-    }
-    seen = [a for a in answers if (a["query"], a["frame"]) in there]
+    names = [answer["query"] for answer in answers]
+    there = {_frame(row) for row in search.run(path, query_ids=names, top=1)["queries"]}
+    seen = [answer["query"] for answer in answers if _frame(answer) in there]
     if seen:
         raise VidzooError(
-            f"{seen[0]['query']}: has too few frames for three different ones; leave "
-            "it out."
+            f"{seen[0]}: has too few frames for three different ones; leave it out."
         )
+
+
+def _frame(answer):
+    return Path(answer["query"]).resolve(), answer["frame"]
 
 
 def _show(results):

@@ -20,7 +20,7 @@ def test_a_scene_is_a_video_or_a_group():
     assert scene("a/April_0.avi") == scene("./a/April_0.avi")
 
 
-def test_frames_find_their_videos(tmp_path, capsys):
+def test_frames_find_their_videos(tmp_path, capsys, monkeypatch):
     """Two clips of one group are each other's answers; a third is alone."""
     clips = tmp_path / "clips"
     for i, name in enumerate(("v_A_g01_c01", "v_A_g02_c01", "other")):
@@ -28,7 +28,8 @@ def test_frames_find_their_videos(tmp_path, capsys):
     shutil.copy(clips / "v_A_g01_c01.avi", clips / "v_A_g01_c02.avi")
     write_weights(tmp_path / "tiny.npz", seed=0)
     flags = ["--network=tiny", "--layer", "res3", "--size=32", "--num_words=4"]
-    flags = [str(clips), str(tmp_path), f"--weights={tmp_path / 'tiny.npz'}", *flags]
+    monkeypatch.chdir(tmp_path)
+    flags = ["clips", str(tmp_path), f"--weights={tmp_path / 'tiny.npz'}", *flags]
     assert retrieval_clips.main(flags) == 0
     assert "P@1 1.000, 0.510 to 1.000, of 4 queries" in capsys.readouterr().out
     measured = json.loads((tmp_path / "results.json").read_text())
