@@ -44,7 +44,7 @@ def classification_loss(outputs, labels, kind: str = "softmax", mask=None):
         raise ValueError(f"`kind` must be one of {KINDS}. Received: {kind!r}.")
     if not isinstance(outputs, dict):
         return _cross_entropy(outputs, labels, kind, mask)
-    heads = [x for x in sorted(outputs) if x != "logits" and not is_flow(x)]
+    heads = [x for x in sorted(outputs) if x != "logits" and not is_flow(outputs[x])]
     heads = heads or ["logits"]  # of an ActionFlowNet
     return sum(_cross_entropy(outputs[name], labels, kind, mask) for name in heads)
 
@@ -76,9 +76,9 @@ def multitask_loss(
         A scalar.
     """
     loss = 0.0
-    if any(not is_flow(name) for name in outputs):
+    if not all(map(is_flow, outputs.values())):
         loss = classification_loss(outputs, labels, kind)
-    if flow_weight and any(map(is_flow, outputs)):
+    if flow_weight and any(map(is_flow, outputs.values())):
         flow = flow_loss(outputs, flow_true, resolution_weights)
         loss = loss + flow_weight * flow
     return loss
@@ -107,7 +107,7 @@ def flow_loss(
     Raises:
         ValueError: there are more resolutions than weights, or as in `shrunk`.
     """
-    flows = [output for name, output in outputs.items() if is_flow(name)]
+    flows = [output for output in outputs.values() if is_flow(output)]
     flows.sort(key=lambda flow: flow.shape[2])
     if len(flows) > len(resolution_weights):
         raise ValueError(
@@ -188,9 +188,9 @@ def share_unknown(flow_true):
     return ops.mean(ops.cast(is_unknown, "float32"))
 
 
-def is_flow(name: str) -> bool:
-    """Whether an output of that name is flow: `flow`, or `flow_<stage>`."""
-    return name == "flow" or name.startswith("flow_")
+def is_flow(output) -> bool:
+    """Whether an output is flow, `(N, T, h, w, 2)`; a stream named so has logits."""
+    return len(output.shape) == 5
 
 
 def gain(num_frames: int, lengths=None):

@@ -120,7 +120,8 @@ def train(
 
 def learns_flow_by(model, recipe: Recipe | None) -> bool:
     """Whether flow is among what a model learns by a recipe."""
-    is_predicted = isinstance(model.output, dict) and any(map(is_flow, model.output))
+    outputs = model.output
+    is_predicted = isinstance(outputs, dict) and any(map(is_flow, outputs.values()))
     return is_predicted and (recipe is None or recipe.flow_weight > 0)
 
 

@@ -120,7 +120,7 @@ def _loss(entry, outputs):
     if not isinstance(outputs, dict):
         return classification_loss(outputs, entry.labels())
     labels = entry.labels() if "logits" in outputs else None
-    flow = entry.flow() if any(map(is_flow, outputs)) else None
+    flow = entry.flow() if any(map(is_flow, outputs.values())) else None
     return multitask_loss(outputs, labels, flow)
 
 
@@ -129,7 +129,7 @@ def test_fits_one_step(entry, model):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     labels = None if isinstance(model.output, dict) else entry.labels()
     if isinstance(model.output, dict):
-        flows = [name for name in model.output if is_flow(name)]
+        flows = [name for name, x in model.output.items() if is_flow(x)]
         others = {*model.output} - {*flows}
         heads = others - {"logits"} or others
         losses = dict.fromkeys(heads, loss) | dict.fromkeys(flows, "mse")

@@ -286,11 +286,6 @@ BAD = {
         "no weights of tiny v1 that were trained on ImageNet",
         ("train", "{records}", *TINY, "--weights=imagenet", "--out={tmp}/run"),
     ),
-    "weights of other classes": (
-        1,
-        "image_head/kernel (128, 3)",
-        ("train", "{other}", *TINY, "--weights={run}/weights.npz", "--out={tmp}/run"),
-    ),
     "weights of another backbone": (
         1,
         "built on resnet18",
