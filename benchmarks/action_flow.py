@@ -17,13 +17,10 @@ started again.
 import json
 import sys
 
-import numpy as np
-
 from benchmarks import environment
 from benchmarks.arguments import count
 from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
-from benchmarks.paired import correct_answers, per_video, show
-from vidzoo import metrics
+from benchmarks.paired import compared, show
 from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
 from vidzoo.quiet import show_vidzoo_logs_only
@@ -119,33 +116,12 @@ def _one(out, model, changes, *, records, **options):
 
 
 def compare(scores) -> dict:
-    """Accuracies by run, their means, and differences with their intervals.
+    """The three networks, and what both tasks gain over the others.
 
     Args:
         scores: network -> run, a test split and a seed -> `Scores`.
     """
-    correct = {
-        name: {run: correct_answers(each) for run, each in by.items()}
-        for name, by in scores.items()
-    }
-    first = next(iter(correct.values()))
-    videos = sorted({video for answers in first.values() for video in answers})
-    shares = {name: per_video(by, videos) for name, by in correct.items()}
-    return {
-        "accuracies": {
-            name: {run: float(np.mean(list(each.values()))) for run, each in by.items()}
-            for name, by in correct.items()
-        },
-        "means": {name: float(each.mean()) for name, each in shares.items()},
-        "differences": {
-            f"{MULTITASK} - {other}": metrics.paired_bootstrap(
-                shares[MULTITASK], shares[other]
-            )
-            for other in (SCRATCH, FINE_TUNE)
-        },
-        "num_test": {run: len(each) for run, each in first.items()},
-        "num_videos": len(videos),
-    }
+    return compared(scores, [(MULTITASK, SCRATCH), (MULTITASK, FINE_TUNE)])
 
 
 if __name__ == "__main__":

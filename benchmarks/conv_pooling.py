@@ -17,12 +17,9 @@ started again.
 import json
 import sys
 
-import numpy as np
-
 from benchmarks import environment
 from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
-from benchmarks.paired import correct_answers, per_video, show
-from vidzoo import metrics
+from benchmarks.paired import compared, show
 from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
 from vidzoo.quiet import show_vidzoo_logs_only
@@ -125,31 +122,13 @@ def _train(args, name, records, fit, seed):
 
 
 def compare(scores) -> dict:
-    """Accuracies by run, their means, and the difference with its interval.
+    """The two networks, and their difference with its interval.
 
     Args:
         scores: network -> run, a test split and a seed -> `Scores`.
     """
-    correct = {
-        name: {run: correct_answers(each) for run, each in by.items()}
-        for name, by in scores.items()
-    }
-    first = next(iter(correct.values()))
-    videos = sorted({video for answers in first.values() for video in answers})
-    shares = {name: per_video(by, videos) for name, by in correct.items()}
-    single, pooled = (shares[name] for name in NETWORKS)
-    return {
-        "accuracies": {
-            name: {run: float(np.mean(list(each.values()))) for run, each in by.items()}
-            for name, by in correct.items()
-        },
-        "means": {name: float(each.mean()) for name, each in shares.items()},
-        "differences": {
-            "conv pooling - single frame": metrics.paired_bootstrap(pooled, single)
-        },
-        "num_test": {run: len(each) for run, each in first.items()},
-        "num_videos": len(videos),
-    }
+    single, pooled = NETWORKS
+    return compared(scores, [(pooled, single)])
 
 
 if __name__ == "__main__":

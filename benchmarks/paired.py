@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from vidzoo import metrics
 from vidzoo.evaluation import Scores
 
 
@@ -38,6 +39,40 @@ def correct_answers(scores: Scores, logits: str | None = None) -> dict[str, bool
     logits = scores.logits if logits is None else scores.streams[logits]
     answers = logits.argmax(axis=1) == scores.labels
     return dict(zip(scores.video_ids.tolist(), answers.tolist(), strict=True))
+
+
+def compared(
+    scores: Mapping[str, Mapping[str, Scores]], pairs: Sequence[tuple[str, str]]
+) -> dict:
+    """Accuracies by run, their means, and differences with their intervals.
+
+    Args:
+        scores: network -> run, a test split and a seed -> its scores.
+        pairs: networks to compare, of each the first minus the second.
+
+    Returns:
+        What `show` takes; `differences` are `(difference, low, high)`.
+    """
+    correct = {
+        name: {run: correct_answers(each) for run, each in by.items()}
+        for name, by in scores.items()
+    }
+    first = next(iter(correct.values()))
+    videos = sorted({video for answers in first.values() for video in answers})
+    shares = {name: per_video(by, videos) for name, by in correct.items()}
+    return {
+        "accuracies": {
+            name: {run: float(np.mean(list(each.values()))) for run, each in by.items()}
+            for name, by in correct.items()
+        },
+        "means": {name: float(each.mean()) for name, each in shares.items()},
+        "differences": {
+            f"{one} - {other}": metrics.paired_bootstrap(shares[one], shares[other])
+            for one, other in pairs
+        },
+        "num_test": {run: len(each) for run, each in first.items()},
+        "num_videos": len(videos),
+    }
 
 
 def show(results: Mapping, title: str, first_column: str, differences: Mapping) -> None:

@@ -6,6 +6,7 @@ With a column `labels` in place of `label`, a video may be of several classes.
 import csv
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -133,28 +134,45 @@ def read_text(file: Path, expected: str) -> str:
         raise SourceError(f"{file}: cannot be read: {error.strerror}.") from None
 
 
-def _read_rows(file, root):
-    text = read_text(file, _EXPECTED)
+def read_cells(
+    file: Path, expected: str, what: str, columns_of: Callable
+) -> tuple[object, list[tuple[int, list[str]]]]:
+    """The columns, and the rows below the header with their lines, without blank ones.
+
+    Args:
+        file: a CSV file in UTF-8.
+        expected: its header, for messages.
+        what: a row is of, likewise.
+        columns_of: what checks the header; its answer is the columns.
+
+    Raises:
+        SourceError: as `read_text` and `columns_of`, or it is not CSV, or has no row.
+    """
+    text = read_text(file, expected)
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    rows, columns = [], None
+    rows = []
     try:
         for cells in reader:
             cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if columns is None:
-                columns = _columns(cells, file)
-            else:
-                rows.append(_row(cells, columns, reader.line_num, file, root))
+            if any(cells):
+                rows.append((reader.line_num, cells))
     except csv.Error as error:
         raise SourceError(
             f"{file}, line {reader.line_num}: is not CSV: {error}."
         ) from None
+    columns = columns_of(rows.pop(0)[1]) if rows else None
     if not rows:
         raise SourceError(
-            f"{file}: found no row; expected {_EXPECTED}, then one row per video."
+            f"{file}: found no row; expected {expected}, then one row per {what}."
         )
-    return rows
+    return columns, rows
+
+
+def _read_rows(file, root):
+    columns, rows = read_cells(
+        file, _EXPECTED, "video", lambda header: _columns(header, file)
+    )
+    return [_row(cells, columns, line, file, root) for line, cells in rows]
 
 
 def _columns(header, file):

@@ -3,7 +3,6 @@
 Every picture of a group of two or more is a query, which is to find the others.
 """
 
-import csv
 import os
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +13,7 @@ from vidzoo_data.pictures.listing import (
     PictureSet,
     Query,
 )
-from vidzoo_data.sources.csv_file import read_text
+from vidzoo_data.sources.csv_file import read_cells
 from vidzoo_data.sources.files import check_folder, count
 
 
@@ -74,38 +73,25 @@ def _rows(file, group_column):
     """`(line, path, group)` of each row that is not blank."""
     columns = ("path", group_column)
     expected = f"a header naming {' and '.join(columns)}"
-    text = read_text(file, expected)
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    rows, header = [], None
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if header is None:
-                header = cells
-                _check_header(file, header, columns, expected)
-                continue
-            values = dict(zip(header, cells, strict=False))
-            for name in columns:
-                if not values.get(name):
-                    raise SourceError(
-                        f"{file}, line {reader.line_num}: the {name} is empty; fill it "
-                        f"in."
-                    )
-            rows.append((reader.line_num, *(values[name] for name in columns)))
-    except csv.Error as error:
-        raise SourceError(
-            f"{file}, line {reader.line_num}: is not CSV: {error}."
-        ) from None
-    if not rows:
-        raise SourceError(
-            f"{file}: found no row; expected {expected}, then one row per picture."
-        )
-    return rows
+    header, rows = read_cells(
+        file,
+        expected,
+        "picture",
+        lambda header: _checked_header(file, header, columns, expected),
+    )
+    found = []
+    for line, cells in rows:
+        values = dict(zip(header, cells, strict=False))
+        for name in columns:
+            if not values.get(name):
+                raise SourceError(
+                    f"{file}, line {line}: the {name} is empty; fill it in."
+                )
+        found.append((line, *(values[name] for name in columns)))
+    return found
 
 
-def _check_header(file, header, columns, expected):
+def _checked_header(file, header, columns, expected):
     for name in columns:
         if header.count(name) != 1:
             found = "more than one" if name in header else "no"
@@ -113,6 +99,7 @@ def _check_header(file, header, columns, expected):
                 f"{file}: found {found} column {name} among {', '.join(header)}; "
                 f"expected {expected}."
             )
+    return header
 
 
 def _picture_id(name, root, where):
