@@ -14,16 +14,13 @@ videos, each with all answers.
 started again.
 """
 
-import json
 import sys
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
 from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
 from benchmarks.paired import compared, show
 from vidzoo.atomic import write_text
-from vidzoo.errors import VidzooError
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, flow, run_folder, train
 
 RECORD_SIZE, FRAME_SIZE = 80, 64
@@ -34,17 +31,12 @@ NETWORKS = (SCRATCH, FINE_TUNE, MULTITASK)
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints its table."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = _run(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.action_flow: {error}\n")
-        return 1
-    name = "held-out.json" if args.held_out else "results.json"
-    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
-    show(results, f"top-1, protocol {args.protocol}", "network", results["differences"])
-    return 0
+    return running.run("action_flow", _parse(argv), _run, _show)
+
+
+def _show(results):
+    title = f"top-1, protocol {results['protocol']}"
+    show(results, title, "network", results["differences"])
 
 
 def _parse(argv):
@@ -76,6 +68,7 @@ def _run(args):
             )
             scores[name][f"{test}, seed {seed}"] = found
     return compare(scores) | {
+        "protocol": args.protocol,
         "environment": environment.describe(),
         "command": " ".join(["python -m benchmarks.action_flow", *sys.argv[1:]]),
     }

@@ -9,7 +9,6 @@ bilinearly enlarged prediction, of which even perfect flow at 56x56 has some.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -17,13 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
 from vidzoo import losses, models, training
-from vidzoo.atomic import write_text
-from vidzoo.errors import VidzooError
 from vidzoo.progress import Progress
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.training import Phase, Recipe
 from vidzoo.weights import save_weights
 from vidzoo_data.clips import flow_pairs
@@ -34,18 +30,13 @@ SIZE = 224
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints a line for each pair."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = measure(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.chairs_overfit: {error}\n")
-        return 1
-    write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
+    return running.run("chairs_overfit", _parse(argv), measure, _show)
+
+
+def _show(results):
     for name, each in results["pairs"].items():
         sys.stdout.write(_line(name, each) + "\n")
     sys.stdout.write(_line("mean", results["mean"]) + "\n")
-    return 0
 
 
 def measure(args) -> dict:

@@ -14,15 +14,12 @@ interval: a bootstrap over test videos, each with all answers.
 started again.
 """
 
-import json
 import sys
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.hmdb51_clips import NUM_FOLDS, as_csv, clips_parser, rows_of
 from benchmarks.paired import compared, show
 from vidzoo.atomic import write_text
-from vidzoo.errors import VidzooError
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, expansion, prepare, run_folder, train
 
 RECORD_SIZE, FRAME_SIZE, STORED_FPS = 128, 112, 15.0
@@ -38,17 +35,11 @@ MULTIPLIERS = dict.fromkeys(("fc6", "fc7", "head"), 30.0)
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints its table."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = _run(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.conv_pooling: {error}\n")
-        return 1
-    name = "held-out.json" if args.held_out else "results.json"
-    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
+    return running.run("conv_pooling", _parse(argv), _run, _show)
+
+
+def _show(results):
     show(results, "top-1, whole videos", "network", results["differences"])
-    return 0
 
 
 def _parse(argv):

@@ -17,7 +17,6 @@ training videos that no row is trained on, for the choice of settings.
 
 import argparse
 import csv
-import json
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -29,14 +28,11 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
 from vidzoo import losses, metrics, models, training
-from vidzoo.atomic import write_text
-from vidzoo.errors import VidzooError
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.training import Phase, Recipe
 from vidzoo.weights import initialize, open_weights, save_weights
 from vidzoo_data import synthetic
@@ -122,17 +118,7 @@ BASELINES = ("16F scratch", "16F FlowNet fine-tune")
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints its tables."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = measure(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.flow_supervision: {error}\n")
-        return 1
-    name = "held-out.json" if args.held_out else "results.json"
-    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
-    _show(results)
-    return 0
+    return running.run("flow_supervision", _parse(argv), measure, _show)
 
 
 def measure(args) -> dict:

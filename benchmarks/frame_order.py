@@ -10,20 +10,16 @@ Interrupted, it goes on where it was when it is started again.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
 from benchmarks.paired import correct_answers
 from vidzoo import metrics
-from vidzoo.atomic import write_text
-from vidzoo.errors import VidzooError
 from vidzoo.evaluation import Scores
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, prepare, run_folder, train
 from vidzoo_data import synthetic
 
@@ -53,20 +49,15 @@ NETWORKS = {
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints a line for each network."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = measure(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.frame_order: {error}\n")
-        return 1
-    write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
+    return running.run("frame_order", _parse(argv), measure, _show)
+
+
+def _show(results):
     for name, found in results["networks"].items():
         sys.stdout.write(
             f"{name:24}{found['top1']:.3f}, 95 % interval {found['low']:.3f} to "
             f"{found['high']:.3f}\n"
         )
-    return 0
 
 
 def measure(args) -> dict:

@@ -14,7 +14,6 @@ stores them).
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -23,12 +22,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
 from vidzoo import streaming
-from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import clip_settings, export, prepare, run_folder, train, whole_video
 from vidzoo_data import clips, synthetic
 
@@ -52,16 +49,7 @@ print(int(peak.split()[1]) * 1024)
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints what it measured."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = measure(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.long_video: {error}\n")
-        return 1
-    write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
-    _show(results)
-    return 0
+    return running.run("long_video", _parse(argv), measure, _show)
 
 
 def measure(args) -> dict:

@@ -8,15 +8,11 @@ is started again.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
-from vidzoo.atomic import write_text
-from vidzoo.errors import VidzooError
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, flow, run_folder, train
 from vidzoo_data import synthetic
 
@@ -25,21 +21,16 @@ RECORD_SIZE, FRAME_SIZE = 64, 56
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints a line for each modality."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = measure(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.motion_shapes: {error}\n")
-        return 1
-    write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
+    return running.run("motion_shapes", _parse(argv), measure, _show)
+
+
+def _show(results):
     chance = 1 / results["num_classes"]
     for name, found in results["tsn"].items():
         sys.stdout.write(
             f"TSN on {name:5}{found['top1']:.3f}, 95 % interval {found['top1_low']:.3f}"
             f" to {found['top1_high']:.3f}; chance {chance:.3f}\n"
         )
-    return 0
 
 
 def measure(args) -> dict:

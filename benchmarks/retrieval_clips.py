@@ -9,19 +9,16 @@ a first result of the same scene: the same video, or one of the same group of UC
 """
 
 import argparse
-import json
 import re
 import shlex
 import sys
 import time
 from pathlib import Path
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
-from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
 from vidzoo.metrics import wilson_interval
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import index, search
 from vidzoo_data import pictures
 
@@ -31,16 +28,7 @@ _UCF101 = re.compile(r"(v_\w+_g\d+)_c\d+")
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints P@1."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = measure(args)
-    except VidzooError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
-        return 1
-    write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
-    _show(results)
-    return 0
+    return running.run("retrieval_clips", _parse(argv), measure, _show)
 
 
 def measure(args) -> dict:

@@ -9,7 +9,6 @@ whatever the network.
 """
 
 import argparse
-import json
 import shlex
 import subprocess
 import sys
@@ -19,10 +18,9 @@ import cv2
 import keras
 import numpy as np
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.arguments import count
 from vidzoo import models
-from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
 from vidzoo.weights import save_weights
 
@@ -45,15 +43,7 @@ print(int(peak.split()[1]) * 1024, seconds)
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints each peak."""
-    args = _parse(argv)
-    try:
-        results = measure(args)
-    except VidzooError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
-        return 1
-    write_text(args.out / "results.json", json.dumps(results, indent=1) + "\n")
-    _show(results)
-    return 0
+    return running.run("retrieval_memory", _parse(argv), measure, _show)
 
 
 def measure(args) -> dict:

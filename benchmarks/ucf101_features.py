@@ -15,7 +15,6 @@ fifth group, for choosing settings.
 """
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
@@ -23,14 +22,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import RidgeClassifier
 
-from benchmarks import environment
+from benchmarks import environment, running
 from benchmarks.paired import correct_answers, per_video, show
 from vidzoo import metrics
-from vidzoo.atomic import write_text
-from vidzoo.errors import VidzooError
 from vidzoo.evaluation import classify
 from vidzoo.models.lstm_classifier import INFERENCES
-from vidzoo.quiet import show_vidzoo_logs_only
 from vidzoo.tasks import evaluate, expansion, run_folder, train
 from vidzoo_data import clips
 from vidzoo_data.records import features as stored
@@ -59,17 +55,7 @@ _NUM_FRAMES = 25
 
 def main(argv=None) -> int:
     """Runs the benchmark and prints its tables."""
-    args = _parse(argv)
-    show_vidzoo_logs_only()
-    try:
-        results = _run(args)
-    except VidzooError as error:
-        sys.stderr.write(f"benchmarks.ucf101_features: {error}\n")
-        return 1
-    name = "held-out.json" if args.held_out else "results.json"
-    write_text(args.out / name, json.dumps(results, indent=1) + "\n")
-    _show(results)
-    return 0
+    return running.run("ucf101_features", _parse(argv), _run, _show)
 
 
 def _parse(argv):
