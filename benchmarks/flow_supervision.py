@@ -28,8 +28,9 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import environment, running
+from benchmarks import environment, motion_clips, running
 from benchmarks.arguments import count
+from benchmarks.motion_clips import BATCH_SIZE, NUM_FRAMES, SIZE, VIDEO_SIZE
 from vidzoo import losses, metrics, models, training
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
@@ -39,10 +40,8 @@ from vidzoo_data import synthetic
 from vidzoo_data.clips import flow_pairs, geometry
 from vidzoo_data.flow import datasets
 
-VIDEO_SIZE, SIZE = 72, 64  # pixels of videos, and of a clip's window
-NUM_FRAMES, NUM_CLASSES = 16, 8
+NUM_CLASSES = 8
 NUM_HELD_OUT = 160
-BATCH_SIZE = 16
 LABELS_PER_CLASS = (10, 25, 50, 100)
 _PAIR = {"backbone": "tiny", "frame_shape": (SIZE, SIZE, 6)}
 _CLIP = {"backbone": "tiny3d", "frame_shape": (SIZE, SIZE, 3)}
@@ -180,12 +179,14 @@ def _pretrained(runs, train, shapes, seed, args):
     for name in sorted(needed):
         row = PRETRAINED[name]
         recipe = _recipe(row, steps.get(name, args.pretrain_steps), args)
-        batches = partial(_batches, row.kind, train, seed=seed, turned=True)
+        batches = partial(motion_clips.batches, row.kind, train, seed=seed, turned=True)
         if name == "chairs":
             batches = partial(_chairs, args.chairs, seed=seed)
         if name == "appearance":
             shown = train._replace(labels=shapes[: len(train.labels)])
-            batches = partial(_batches, "frame", shown, seed=seed, turned=True)
+            batches = partial(
+                motion_clips.batches, "frame", shown, seed=seed, turned=True
+            )
         found[name] = _trained(runs / name, row, None, recipe, batches, seed)
     return found
 
@@ -202,7 +203,7 @@ def _row(runs, name, labels, train, test, starts, seed, args):
         order = np.random.default_rng(seed).permutation(len(train.labels) // 8)
         chosen = (order[:labels, None] * 8 + np.arange(8)).reshape(-1)
         labelled = type(train)(*(array[chosen] for array in train))
-        batches = partial(_batches, row.kind, labelled, seed=seed)
+        batches = partial(motion_clips.batches, row.kind, labelled, seed=seed)
         start = starts.get(row.start)
         if row.start == "appearance":  # whose classes are shapes
             start = initialize.another_number_of_classes(open_weights(start))
@@ -262,58 +263,6 @@ def _tensors(batch):
     return {name: tf.convert_to_tensor(value) for name, value in batch.items()}
 
 
-def _batches(kind, videos, first_step, num_steps, *, seed, turned=False):
-    """Batches of random windows of random clips, with their flow.
-
-    Args:
-        kind: as `Row` has it.
-        videos: which.
-        first_step: batches already trained on.
-        num_steps: of the training.
-        seed: of the draws.
-        turned: whether clips are turned and mirrored, which changes motions' classes.
-    """
-    for step in range(first_step, num_steps):
-        random = np.random.default_rng([seed, step])
-        chosen = random.integers(len(videos.labels), size=BATCH_SIZE)
-        at = random.integers(NUM_FRAMES, size=BATCH_SIZE)
-        corners = random.integers(VIDEO_SIZE - SIZE + 1, size=(BATCH_SIZE, 2))
-        clips, flow = _clips(kind, videos, chosen, at, corners)
-        if turned:
-            turns = random.integers(8, size=BATCH_SIZE)
-            both = [_turned(*one) for one in zip(clips, flow, turns, strict=True)]
-            clips, flow = map(np.stack, zip(*both, strict=True))
-        yield {"rgb": clips, "flow_target": flow, "label": videos.labels[chosen]}
-
-
-def _clips(kind, videos, chosen, at, corners):
-    """Clips of some videos that begin at some frame, in some window, and their flow."""
-    first, length = (0, NUM_FRAMES) if kind == "clip" else (at, 1)
-    first = np.broadcast_to(first, len(chosen))
-    frames, flow = [], []
-    for video, start, (y, x) in zip(chosen, first, corners, strict=True):
-        window = (slice(y, y + SIZE), slice(x, x + SIZE))
-        times = slice(start, start + length)
-        clip = videos.frames[(video, times, *window)]
-        if kind == "pair":
-            after = slice(start + 1, start + 2)
-            clip = np.concatenate([clip, videos.frames[(video, after, *window)]], -1)
-        frames.append(clip)
-        flow.append(videos.flow[(video, times, *window)].astype(np.float32))
-    return np.stack(frames), np.stack(flow)
-
-
-def _turned(clip, flow, turn):
-    """A clip `(T, H, W, C)` and its flow in one of a square's eight positions."""
-    if turn & 1:  # mirrored left to right
-        clip, flow = clip[:, :, ::-1], flow[:, :, ::-1] * np.float32([-1, 1])
-    if turn & 2:  # upside down
-        clip, flow = clip[:, ::-1], flow[:, ::-1] * np.float32([1, -1])
-    if turn & 4:  # mirrored at the diagonal
-        clip, flow = clip.swapaxes(1, 2), flow.swapaxes(1, 2)[..., ::-1]
-    return clip, flow
-
-
 def _chairs(folder, first_step, num_steps, *, seed):
     """Batches of FlyingChairs, turned, moved, scaled and cropped at random."""
     return flow_pairs.pair_batches(
@@ -339,7 +288,7 @@ def _scored(model, kind, videos):
         for t in frames:
             middle = np.full((len(chosen), 2), (VIDEO_SIZE - SIZE) // 2)
             at = np.full(len(chosen), t)
-            clip, flow = _clips(kind, videos, chosen, at, middle)
+            clip, flow = motion_clips.clips_of(kind, videos, chosen, at, middle)
             outputs = predict(tf.convert_to_tensor(clip))
             answers.append(losses.prediction(outputs).numpy())
             if kind == "clip" and isinstance(outputs, dict) and "flow" in outputs:

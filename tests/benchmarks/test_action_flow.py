@@ -10,6 +10,7 @@ from benchmarks import (
     actionflownet_cost,
     chairs_overfit,
     flow_supervision,
+    motion_clips,
 )
 from tests.benchmarks.test_full_length import scores
 from vidzoo_data import synthetic
@@ -72,8 +73,8 @@ def test_turned_flow_leads_to_the_next_frame(turn):
     frames, (flow, visible) = synthetic.render(scene), synthetic.exact_flow(scene)
     both = np.concatenate([frames[:2], frames[1:]], axis=-1)
     seen = visible[..., None] * np.ones(2, np.float32)
-    clip, turned = flow_supervision._turned(both, flow, turn)
-    _, seen = flow_supervision._turned(both, seen, turn)
+    clip, turned = motion_clips.turned_clip(both, flow, turn)
+    _, seen = motion_clips.turned_clip(both, seen, turn)
     for t in range(2):
         warped, inside = warp(clip[t, ..., 3:], turned[t])
         counted = inside & (np.abs(seen[t, ..., 0]) == 1)

@@ -100,11 +100,8 @@ def _load(run, backbone_weights):
         )
     network, arguments = description["model"], description["arguments"]
     if not streaming.is_open(network, arguments):
-        if network in (*run_folder.ON_WINDOWS, *run_folder.ON_PAIRS):
-            model, _ = run_folder.load_classifier(run)
-        else:  # weights may have been joined to a backbone's
-            model = run_folder.build_model(network, arguments, weights)
-        return model, None, description
+        model = run_folder.build_model(network, arguments, weights)
+        return run_folder.classifier_of(run, model, description), None, description
     way = whole_video.way_of(run, description, weights)
     return way.model, way, description
 

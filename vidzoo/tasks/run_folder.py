@@ -312,6 +312,15 @@ def load_classifier(run):
         CheckpointError: likewise, or the network has no classifier.
     """
     model, description = load_trained(run)
+    return classifier_of(run, model, description), description
+
+
+def classifier_of(run, model, description):
+    """What of a run's model predicts classes: all of it, or an ActionFlowNet's encoder.
+
+    Raises:
+        CheckpointError: nothing does; the message begins with `run`.
+    """
     network = description["model"]
     if network in FLOWNETS:
         raise CheckpointError(
@@ -320,5 +329,5 @@ def load_classifier(run):
             f"--weights={Path(run) / WEIGHTS}`."
         )
     if predicts_flow(network, description["arguments"]):
-        model = actionflownet.classifier(model)
-    return model, description
+        return actionflownet.classifier(model)
+    return model

@@ -1,0 +1,234 @@
+"""Building an index, and adding to one, part by part."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.vidzoo.retrieval.indexes import (
+    Fitted,
+    add,
+    build,
+    entries_of,
+    named,
+    save,
+    vectors_of,
+)
+from vidzoo.errors import IndexFileError, VidzooError
+from vidzoo.locking import locked_file
+from vidzoo.retrieval import (
+    Entry,
+    IndexBuilder,
+    IndexFile,
+    index_builder,
+    index_file,
+)
+
+
+def test_built_equals_saved(path, tmp_path):
+    names = named(0, 23)
+    index = build(path, names, part_length=5)
+    assert path.read_bytes() == save(tmp_path / "saved", names).read_bytes()
+    assert len(index.entries) == 23
+    assert not (tmp_path / f"{path.name}.partial").exists()
+
+
+def test_goes_on_where_it_was(path, tmp_path):
+    names = named(0, 12)
+    inputs = dict.fromkeys(names, 9)
+    for start in (0, 5, 7):  # leaving the block writes what there is
+        with IndexBuilder(path, Fitted(), inputs, part_length=4) as builder:
+            assert builder.done == set(names[:start])
+            some = names[start : {0: 5, 5: 7, 7: 12}[start]]
+            builder.append(vectors_of(some), entries_of(some))
+    build(path, names)
+    assert path.read_bytes() == save(tmp_path / "saved", names).read_bytes()
+
+
+def test_changed_and_missing_files_are_made_again(path):
+    inputs = dict.fromkeys(named(0, 9), 9)
+    with IndexBuilder(path, Fitted(), inputs, part_length=3) as builder:
+        for name in inputs:
+            builder.append(vectors_of([name]), entries_of([name]))
+    inputs["p001.jpg"] = 10  # another picture of the same name
+    del inputs["p007.jpg"]
+    with IndexBuilder(path, Fitted(), inputs) as builder:
+        assert builder.done == set(named(3, 6))  # the others' parts are dropped whole
+
+
+def test_a_damaged_part_is_made_again(path, tmp_path):
+    names = named(0, 9)
+    with IndexBuilder(
+        path, Fitted(), dict.fromkeys(names, 9), part_length=3
+    ) as builder:
+        for name in names[:7]:
+            builder.append(vectors_of([name]), entries_of([name]))
+    part = sorted(tmp_path.glob("*.partial/part-*"))[1]
+    part.write_bytes(part.read_bytes()[:-5])
+    build(path, names)
+    assert path.read_bytes() == save(tmp_path / "saved", names).read_bytes()
+
+
+def test_frames_of_a_video_stay_together(path):
+    frames = [Entry(f"clip.avi#{i}", "clip.avi", i / 2) for i in range(7)]
+    with IndexBuilder(path, Fitted(), {"clip.avi": 5}, part_length=2) as builder:
+        builder.append(vectors_of([f.entry_id for f in frames]), frames)
+        assert builder.done == {"clip.avi"}
+        assert list(builder.finish().entries) == frames
+
+
+def add_all(path, names, inputs, **options):
+    with IndexBuilder(path, Fitted(), inputs, adds=True, **options) as builder:
+        done = set(builder.done)
+        for name in names:
+            if name not in builder.done:
+                builder.append(vectors_of([name]), entries_of([name]))
+        return done, builder.finish()
+
+
+def test_adding_part_by_part(path, tmp_path):
+    """Equals building at once, to the byte, and goes on where it was."""
+    save(path, named(0, 10))
+    inputs = dict.fromkeys(named(0, 20), 9)
+    with IndexBuilder(path, Fitted(), inputs, adds=True, part_length=3) as builder:
+        for name in named(10, 17):
+            builder.append(vectors_of([name]), entries_of([name]))
+        with pytest.raises(ValueError, match="none there already. Received: p003.jpg"):
+            builder.append(vectors_of(named(3, 4)), entries_of(named(3, 4)))
+    assert len(IndexFile.load(path).entries) == 10
+    done, index = add_all(path, named(10, 20), inputs)
+    assert done == set(named(0, 17)) and len(index.entries) == 20
+    whole = save(tmp_path / "whole", named(0, 20)).read_bytes()
+    assert path.read_bytes() == whole
+    add_all(path, [], inputs)  # nothing new
+    assert path.read_bytes() == whole
+    assert not (tmp_path / f"{path.name}.partial").exists()
+    with pytest.raises(IndexFileError, match="there is no such index"):
+        add_all(tmp_path / "nowhere", [], inputs)
+    with pytest.raises(IndexFileError, match="now inception_5b"):
+        with IndexBuilder(path, Fitted("inception_5b"), inputs, adds=True):
+            pass
+
+
+def test_building_leaves_what_adding_left(path, tmp_path):
+    """Its parts are not of a build that was killed when all was done."""
+    save(path, named(0, 10))
+    inputs = dict.fromkeys(named(0, 12), 9)
+    with IndexBuilder(path, Fitted(), inputs, adds=True) as builder:
+        builder.append(vectors_of(["p010.jpg"]), entries_of(["p010.jpg"]))
+    with pytest.raises(IndexFileError, match="is there already; add to it"):
+        build(path, named(0, 12))
+    done, _ = add_all(path, named(11, 12), inputs)
+    assert done == set(named(0, 11))
+
+
+def test_notes_stay_and_are_no_part_of_the_fingerprint(path):
+    notes = {"weights": {"file": "../é.npz"}, "fps": 1.5}
+    inputs = dict.fromkeys(named(0, 4), 9)
+    with IndexBuilder(path, Fitted(), inputs, notes=notes) as builder:
+        builder.append(vectors_of(named(0, 4)), entries_of(named(0, 4)))
+        assert builder.finish().notes == notes
+    add(path, ["x.jpg"])
+    add_all(path, ["y.jpg"], {"y.jpg": 9})
+    index_file.remove(path, ["p001.jpg"])
+    index = IndexFile.load(path, Fitted())
+    assert index.notes == notes and len(index.entries) == 5
+
+
+def test_the_encoder_is_kept_until_the_index_is_there(path, tmp_path):
+    settings = {"seed": 3, "layers": ["a"]}
+    assert index_builder.kept_encoder(path, settings) is None
+    index_builder.keep_encoder(path, Fitted(), settings)
+    arrays, description = index_builder.kept_encoder(path, settings)
+    assert description == Fitted().description()
+    assert arrays.keys() == Fitted().arrays().keys()
+    for name, array in Fitted().arrays().items():
+        np.testing.assert_array_equal(arrays[name], array)
+    message = r"partial: was begun otherwise: seed is 3, now 4. Go on with the same"
+    with pytest.raises(IndexFileError, match=message):
+        index_builder.kept_encoder(path, settings | {"seed": 4})
+    kept = tmp_path / f"{path.name}.partial" / "encoder.safetensors"
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-1])  # is learned again
+    assert index_builder.kept_encoder(path, settings) is None
+    build(path, named(0, 4))
+    assert not kept.parent.exists()
+    with pytest.raises(IndexFileError, match="is there already"):
+        index_builder.kept_encoder(path, settings)
+
+
+def test_building_is_refused(path, tmp_path):
+    inputs = {"a": 1, "b": 1}
+    with IndexBuilder(path, Fitted(), inputs) as builder:
+        with pytest.raises(IndexFileError, match="nothing was added of 2 pictures and"):
+            builder.finish()
+        builder.append(np.ones((1, 3)), entries_of(["a"]))
+        for vectors, entries, message in (
+            (np.ones((1, 4)), entries_of(["b"]), r"must be \(n, 3\) like those before"),
+            (
+                np.ones((1, 3)),
+                entries_of(["a"]),
+                "none there already. Received: a of a",
+            ),
+            (np.ones((1, 3)), entries_of(["c"]), "of the inputs.*Received: c of c"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                builder.append(vectors, entries)
+        with pytest.raises(VidzooError, match="another process is at work on it. Wait"):
+            save(path, ["z"])
+    message = (
+        "partial: was begun with another encoder: layer is inception_3a, now x. Rem"
+    )
+    with pytest.raises(IndexFileError, match=message):
+        with IndexBuilder(path, Fitted("x"), inputs):
+            pass
+    message = "was begun with another encoder: what was fitted, such as its vocabulary"
+    with pytest.raises(IndexFileError, match=message):
+        with IndexBuilder(path, Fitted(seed=1), inputs):
+            pass
+    shutil.rmtree(tmp_path / f"{path.name}.partial")
+    save(path, ["z"])
+    with pytest.raises(IndexFileError, match="is there already; add to it"):
+        build(path, ["a"])
+
+
+def test_a_folder_of_the_users_is_left_alone(path, tmp_path):
+    folder = tmp_path / f"{path.name}.partial"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(IndexFileError, match="holds other files, such as mine.txt"):
+        build(path, ["a"])
+    assert os.listdir(folder) == ["mine.txt"] and not path.exists()
+
+
+def test_a_full_disk_is_named(path, monkeypatch):
+    save(path, named(0, 3))
+    before = path.read_bytes()
+
+    def refuse(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(
+        IndexFileError, match="cannot be read or written: No space left"
+    ):
+        add(path, ["x"])
+    with pytest.raises(IndexFileError, match="No space left on device. Make room"):
+        build(path.with_name("other"), ["x"])
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.tmp"))
+
+
+def test_two_processes_do_not_work_on_one_file(path):
+    save(path, named(0, 3))
+    with locked_file(path):
+        for change in (
+            lambda: add(path, ["x"]),
+            lambda: index_file.remove(path, ["p000.jpg"]),
+            lambda: build(path, ["x"]),
+        ):
+            with pytest.raises(VidzooError, match="pictures.index: another process is"):
+                change()
+        assert len(IndexFile.load(path).entries) == 3  # reading needs no lock

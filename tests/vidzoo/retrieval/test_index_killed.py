@@ -1,0 +1,173 @@
+"""What a kill leaves of an index, and the memory that building one takes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.vidzoo.retrieval.indexes import add, build, named, save
+from vidzoo.errors import IndexFileError
+from vidzoo.retrieval import (
+    index_file,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+# Runs a change of an index in a process that says when it begins, and that is slow
+# enough, block by block, to be killed anywhere in it.
+KILLED = f"""
+import os, sys, time
+sys.path.insert(0, {str(REPOSITORY)!r})
+from tests.vidzoo.retrieval import test_index_killed as test
+from vidzoo.retrieval import index_format
+
+steps = int(sys.argv[3])
+count = 0
+def slowed(function):
+    def call(*args, **kwargs):
+        global count
+        count += 1
+        if count == steps:
+            print("here", flush=True)
+            time.sleep(60)
+        return function(*args, **kwargs)
+    return call
+for name in ("fsync", "replace", "unlink", "rmdir", "mkdir"):
+    setattr(os, name, slowed(getattr(os, name)))
+index_format._line = slowed(index_format._line)
+path = test.Path(sys.argv[2])
+getattr(test, sys.argv[1])(path)
+print("done", flush=True)
+"""
+
+
+def add_some(path):
+    add(path, named(10, 20))
+
+
+def remove_some(path):
+    index_file.remove(path, named(0, 5))
+
+
+def build_all(path):
+    build(path, named(0, 10), part_length=3)
+
+
+def kill_at(step, change, path):
+    """Whether the change was killed at its n-th step, rather than done before."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, change, path, str(step)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        said = process.stdout.readline()
+        if said == "here\n":
+            process.send_signal(signal.SIGKILL)
+    assert said in ("here\n", "done\n")
+    assert process.returncode == (-signal.SIGKILL if said == "here\n" else 0)
+    return said == "here\n"
+
+
+@pytest.fixture(scope="module")
+def old_and_new(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("indexes")
+    old = save(folder / "old", named(0, 10)).read_bytes()
+    new = {
+        "add_some": save(folder / "more", named(0, 20)).read_bytes(),
+        "remove_some": save(folder / "fewer", named(5, 10)).read_bytes(),
+    }
+    return old, new
+
+
+# 30 lines are written at a time, twice, between reading and renaming.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change, step",
+    [
+        *(("add_some", step) for step in (1, 25, 41, 42, 43)),
+        *(("remove_some", step) for step in (7, 11, 12, 13)),
+    ],
+)
+def test_killed_while_changing(change, step, old_and_new, path):
+    """Line by line, before fsync, before the rename, and before the folder's fsync."""
+    old, new = old_and_new
+    path.write_bytes(old)
+    assert kill_at(step, change, path)
+    renamed = step in (43, 13)
+    assert path.read_bytes() == (new[change] if renamed else old)
+    leftovers = list(path.parent.glob(".*.tmp"))
+    assert len(leftovers) == (not renamed)
+    if not renamed:
+        globals()[change](path)  # goes through as if nothing had been
+        assert path.read_bytes() == new[change]
+        assert not list(path.parent.glob(".*.tmp"))
+
+
+@pytest.mark.slow
+def test_killed_while_building(old_and_new, path):
+    """At ten moments, each run going on from the one before, until it is complete."""
+    kills, steps = 0, [3, 9, 14, 12, 20, 9, 25, 30, 27, 33]
+    for step in steps:
+        if kill_at(step, "build_all", path):
+            kills += 1
+            assert not path.exists() or path.read_bytes() == old_and_new[0]
+        if path.exists():
+            break
+    build_or_tidy(path)
+    assert kills >= 3
+    assert path.read_bytes() == old_and_new[0]
+    assert sorted(os.listdir(path.parent)) == [f".{path.name}.lock", path.name]
+
+
+def build_or_tidy(path):
+    if path.exists():
+        with pytest.raises(IndexFileError, match="is there already"):
+            build_all(path)
+    else:
+        build_all(path)
+
+
+# Memory
+
+PEAK = f"""
+import sys
+sys.path.insert(0, {str(REPOSITORY)!r})
+import numpy as np
+from tests.vidzoo.retrieval.indexes import Fitted
+from vidzoo.retrieval import Entry, IndexBuilder
+
+path, number, dim = sys.argv[1], int(sys.argv[2]), 1024
+names = [f"p{{i:05d}}.jpg" for i in range(number)]
+random = np.random.default_rng(0)
+with IndexBuilder(path, Fitted(), dict.fromkeys(names, 1)) as builder:
+    for name in names:
+        builder.append(random.standard_normal((1, dim)), [Entry(name, name)])
+    builder.finish()
+with open("/proc/self/status") as lines:
+    print(next(1024 * int(x.split()[1]) for x in lines if x.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="memory is read from /proc"
+)
+def test_memory_does_not_grow_with_the_index(tmp_path):
+    """The vectors of 9,000 more entries take 37 MB; the entries themselves a few."""
+    peaks = []
+    for number in (1000, 10_000):
+        path = tmp_path / f"{number}.index"
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, path, str(number)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+        assert path.stat().st_size > 4096 * number
+        path.unlink()
+    assert peaks[1] - peaks[0] < 9000 * 4096 / 3
