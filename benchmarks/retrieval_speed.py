@@ -5,8 +5,8 @@
 VLAD is timed beside two NumPy loops over images, each vectorised over an image's
 descriptors (distances by a product, sums by a one-hot product): by `np.einsum` as it
 comes, which does not call BLAS, and by BLAS' matrix products. Search is timed beside
-the bare matrix product of queries and database. All may use the
-same cores; `np.einsum` uses one.
+the bare matrix product of queries and database, and faiss' flat index where the extra
+`faiss` is installed. All may use the same cores; `np.einsum` uses one.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks import environment, timing
 from benchmarks.arguments import count
+from vidzoo.retrieval import parallel
 from vidzoo.retrieval.search import nearest
 from vidzoo.retrieval.vlad import VLAD
 
@@ -36,7 +37,7 @@ def main(argv=None) -> int:
     rng = np.random.default_rng(args.seed)
     measured = {
         "vlad": [_vlad(args, rng, size) for size in args.sizes],
-        "search": _search(args, rng),
+        "search": [_search(args, rng, number) for number in args.num_queries],
         "repetitions": args.repetitions,
         "seed": args.seed,
         "environment": environment.describe(),
@@ -86,22 +87,36 @@ def _by_blas(formula, one, two):
     return one @ two.T if formula == "ld,md->lm" else one.T @ two
 
 
-def _search(args, rng):
+def _search(args, rng, num_queries):
     database = _unit_rows(rng, (args.num_vectors, DIMENSION))
-    queries = _unit_rows(rng, (args.num_queries, DIMENSION))
+    queries = _unit_rows(rng, (num_queries, DIMENSION))
     ways = {
         "vidzoo": lambda: nearest(database, queries, TOP),
         "matrix product": lambda: queries @ database.T,
     }
+    flat = _faiss_flat(database)
+    if flat is not None:
+        ways["faiss, flat"] = lambda: flat.search(queries, TOP)
     places, _ = ways["vidzoo"]()
     expected = np.argsort(-ways["matrix product"](), axis=1)[:, :TOP]
     if (places != expected).mean() > 0.01:
         raise RuntimeError("the two answers differ")
     return {
         "num_vectors": args.num_vectors,
-        "num_queries": args.num_queries,
+        "num_queries": num_queries,
         **_compare(args, ways),
     }
+
+
+def _faiss_flat(database):
+    try:
+        import faiss
+    except ModuleNotFoundError:
+        return None
+    faiss.omp_set_num_threads(parallel.num_workers())
+    flat = faiss.IndexFlatL2(DIMENSION)
+    flat.add(database)
+    return flat
 
 
 def _compare(args, ways):
@@ -152,13 +167,16 @@ def _table(measured):
         )
         for each in measured["vlad"]
     ]
-    search = measured["search"]
-    title = (
-        f"the {TOP} nearest of {search['num_vectors']} x {DIMENSION} to each of "
-        f"{search['num_queries']} queries"
-    )
+    parts += [
+        (
+            f"the {TOP} nearest of {each['num_vectors']} x {DIMENSION} to each of "
+            f"{each['num_queries']} queries",
+            each,
+        )
+        for each in measured["search"]
+    ]
     lines = []
-    for heading, part in [*parts, (title, search)]:
+    for heading, part in parts:
         lines.append(heading)
         lines += [f"  {_line(part, name)}" for name in part["milliseconds"]]
     about = measured["environment"]
@@ -191,8 +209,10 @@ def _parse(argv):
     parser.add_argument(
         "--num_vectors", type=count, default=100_000, help="searched (100000)"
     )
-    parser.add_argument("--num_queries", type=count, default=100, help="at once (100)")
-    parser.add_argument("--repetitions", type=count, default=9, help="of each (9)")
+    parser.add_argument(
+        "--num_queries", type=count, nargs="+", default=[100, 1000], help="(100 1000)"
+    )
+    parser.add_argument("--repetitions", type=count, default=15, help="of each (15)")
     parser.add_argument("--seed", type=int, default=0, help="of the data (0)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument("--out", type=Path, help="file to write the JSON to")
