@@ -263,10 +263,14 @@ class Stream:
         self._way = way
         frames, encoded, state = specifications(way)
         self._encode = tf.function(
-            lambda frames: way.encode(frames, training=False), input_signature=[frames]
+            lambda frames: way.encode(frames, training=False),
+            input_signature=[frames],
+            autograph=False,
         )
-        self._update = tf.function(way.update, input_signature=[state, encoded])
-        self._answer = tf.function(way.answer, input_signature=[state])
+        self._update = tf.function(
+            way.update, input_signature=[state, encoded], autograph=False
+        )
+        self._answer = tf.function(way.answer, input_signature=[state], autograph=False)
         self.reset()
 
     def reset(self) -> None:

@@ -237,6 +237,7 @@ def _forward(model, modality):
     return tf.function(
         lambda clip: model(clip, training=False),
         input_signature=[clip],  # or the last batch, a smaller one, traces once more
+        autograph=False,
         jit_compile=False,
     )
 

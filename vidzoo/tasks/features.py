@@ -120,7 +120,9 @@ class _Encoder:
         self._crop = clip_settings.crop(arguments)
         clip = tf.TensorSpec((1, None, *model.input.shape[2:]), tf.uint8)
         self._forward = tf.function(
-            lambda clip: model(clip, training=False), input_signature=[clip]
+            lambda clip: model(clip, training=False),
+            input_signature=[clip],
+            autograph=False,
         )
 
     def of(self, video):

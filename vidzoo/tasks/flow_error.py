@@ -91,7 +91,7 @@ class _Predictor:
                 self._description["model"], arguments, self._weights
             )
             self._networks[size] = tf.function(
-                lambda pair: model(pair, training=False)["flow"][0]
+                lambda pair: model(pair, training=False)["flow"][0], autograph=False
             )
         return tf.image.resize(self._networks[size](pair), size).numpy()[0]
 

@@ -122,6 +122,7 @@ def _scores(run, model, description):
     logits = tf.function(
         lambda clips: classifier(clips, training=False),
         input_signature=[clips],  # or the last batch, a smaller one, traces once more
+        autograph=False,
         jit_compile=False,
     )
     # In 64 bits, a confidence is 0 far later than in 32.

@@ -157,7 +157,9 @@ class PhaseRun:
         self._variables = [variable for variable, _ in trained]
         with self._strategy.scope():
             self.optimizer = optimizer.PhaseOptimizer(phase, steps_per_epoch, trained)
-        self._compiled = tf.function(self._on_all_devices, jit_compile=jit_compile)
+        self._compiled = tf.function(
+            self._on_all_devices, autograph=False, jit_compile=jit_compile
+        )
 
     def step(self, *batch):
         """See the class.

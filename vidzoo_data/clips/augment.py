@@ -151,7 +151,7 @@ class ColorJitter:
         draws = tf.random.stateless_uniform([4], seed)
         values = tf.constant([self.brightness, self.contrast, self.saturation])
         orders = tf.constant(list(itertools.permutations(range(3))))
-        order = tf.gather(orders, _place(draws[3], len(orders) - 1))
+        order = tf.gather(orders, _place(draws[3], orders.shape[0] - 1))
         return 1 + (2 * draws[:3] - 1) * values, order
 
     def jitter(self, images, seed):

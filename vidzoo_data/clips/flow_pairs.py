@@ -99,6 +99,7 @@ def whole_pair_batches(
     Args: as `pair_batches`.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def element(place):
         images, flow, _, name = _read(dataset, lambda p: (p, (0, 0)), place, _padded)
         return _element(images, flow, name)
@@ -113,6 +114,7 @@ def whole_pair_batches(
 def _windows(dataset, places, plan, matrix, size, workers):
     """One pair for each place, moved by `matrix(height, width, seed)`."""
 
+    @tf.autograph.experimental.do_not_convert
     def element(place):
         images, flow, seed, name = _read(dataset, plan, place)
         height, width = tf.unstack(tf.shape(flow)[:2])

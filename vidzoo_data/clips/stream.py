@@ -133,6 +133,7 @@ def clip_stream(
     label_shape = [None, num_classes] if multi_label else [None]
     shapes = ([None], [None, 2], [None, 4], [None], label_shape, [None])
 
+    @tf.autograph.experimental.do_not_convert
     def looked_up(block):
         answers = tf.numpy_function(look_up, [block], types, stateful=False)
         return tuple(map(tf.ensure_shape, answers, shapes))
@@ -158,6 +159,7 @@ def clip_stream(
         values = tf.numpy_function(read, [index, wanted], tf.float32, stateful=False)
         return tf.ensure_shape(values, [wanted.shape[0], *records.feature_shape])
 
+    @tf.autograph.experimental.do_not_convert
     def element(index, seed, size, fps, label, video_id):
         frame_seed, crop_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
         wanted = numbers(size[0], frame_seed, fps)
@@ -208,6 +210,7 @@ def _label(video, num_classes):
     return label
 
 
+@tf.autograph.experimental.do_not_convert
 def _with_mask(clip):
     name = next(name for name in MODALITIES if name in clip)
     return clip | {"mask": tf.ones(tf.shape(clip[name])[:1], tf.bool)}

@@ -182,6 +182,7 @@ def _cropped(name, images, relative, size):
     return fitted(name, images[:, y : y + side, x : x + side], size)
 
 
+@tf.autograph.experimental.do_not_convert
 def _labelled(num_crops, clip):
     """Gives every crop the label and id of its clip."""
     repeated = {

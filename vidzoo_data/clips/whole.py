@@ -237,7 +237,7 @@ def _decoder(modality, size, bound):
     shape = [2, None] if modality == FLOW else [None]
     signature = [tf.TensorSpec(shape, tf.string), tf.TensorSpec([4], tf.int32)]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)
     def pixels(images, window):
         return fitted(modality, decoded(modality, images, window, bound), size)
 
