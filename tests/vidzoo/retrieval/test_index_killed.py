@@ -1,5 +1,6 @@
 """What a kill leaves of an index, and the memory that building one takes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,38 +11,39 @@ import pytest
 
 from tests.vidzoo.retrieval.indexes import add, build, named, save
 from vidzoo.errors import IndexFileError
-from vidzoo.retrieval import (
-    index_file,
-)
+from vidzoo.retrieval import index_file
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-# Runs a change of an index in a process that says when it begins, and that is slow
-# enough, block by block, to be killed anywhere in it.
-KILLED = f"""
-import os, sys, time
+# Forks for each change of an index a process that says when it begins its n-th step,
+# and that then waits to be killed.
+SERVER = f"""
+import json, os, sys, time
 sys.path.insert(0, {str(REPOSITORY)!r})
 from tests.vidzoo.retrieval import test_index_killed as test
 from vidzoo.retrieval import index_format
 
-steps = int(sys.argv[3])
-count = 0
 def slowed(function):
     def call(*args, **kwargs):
         global count
         count += 1
         if count == steps:
-            print("here", flush=True)
+            print(os.getpid(), flush=True)
             time.sleep(60)
         return function(*args, **kwargs)
     return call
 for name in ("fsync", "replace", "unlink", "rmdir", "mkdir"):
     setattr(os, name, slowed(getattr(os, name)))
 index_format._line = slowed(index_format._line)
-path = test.Path(sys.argv[2])
-getattr(test, sys.argv[1])(path)
-print("done", flush=True)
+for line in sys.stdin:
+    change, path, steps = json.loads(line)
+    count = 0
+    if not (child := os.fork()):
+        getattr(test, change)(test.Path(path))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print("code", os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -57,19 +59,28 @@ def build_all(path):
     build(path, named(0, 10), part_length=3)
 
 
-def kill_at(step, change, path):
-    """Whether the change was killed at its n-th step, rather than done before."""
+@pytest.fixture(scope="module")
+def kill_at():
+    """Whether a change was killed at its n-th step, rather than done before."""
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED, change, path, str(step)],
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as process:
-        said = process.stdout.readline()
-        if said == "here\n":
-            process.send_signal(signal.SIGKILL)
-    assert said in ("here\n", "done\n")
-    assert process.returncode == (-signal.SIGKILL if said == "here\n" else 0)
-    return said == "here\n"
+    ) as server:
+
+        def kill_at(step, change, path):
+            server.stdin.write(json.dumps([change, str(path), step]) + "\n")
+            server.stdin.flush()
+            *name, number = server.stdout.readline().split()
+            if waits := not name:
+                os.kill(int(number), signal.SIGKILL)
+                *name, number = server.stdout.readline().split()
+            assert (name, int(number)) == (["code"], -signal.SIGKILL if waits else 0)
+            return waits
+
+        yield kill_at
+        server.stdin.close()
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +103,7 @@ def old_and_new(tmp_path_factory):
         *(("remove_some", step) for step in (7, 11, 12, 13)),
     ],
 )
-def test_killed_while_changing(change, step, old_and_new, path):
+def test_killed_while_changing(change, step, kill_at, old_and_new, path):
     """Line by line, before fsync, before the rename, and before the folder's fsync."""
     old, new = old_and_new
     path.write_bytes(old)
@@ -108,7 +119,7 @@ def test_killed_while_changing(change, step, old_and_new, path):
 
 
 @pytest.mark.slow
-def test_killed_while_building(old_and_new, path):
+def test_killed_while_building(kill_at, old_and_new, path):
     """At ten moments, each run going on from the one before, until it is complete."""
     kills, steps = 0, [3, 9, 14, 12, 20, 9, 25, 30, 27, 33]
     for step in steps:
