@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.vidzoo.tasks.test_fuse import vidzoo  # noqa: F401
 from vidzoo import metrics
 from vidzoo.evaluation import Scores
 
@@ -33,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 COMPARE = ("compare", "motion.npz", "looks.npz")
 
 
-def test_json(folder, vidzoo):  # noqa: F811
+def test_json(folder, vidzoo):
     code, out, err = vidzoo(*COMPARE, "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
@@ -62,7 +61,7 @@ def test_json(folder, vidzoo):  # noqa: F811
     assert sorted(p.name for p in folder.iterdir()) == ["looks.npz", "motion.npz"]
 
 
-def test_table_and_bars(folder, vidzoo):  # noqa: F811
+def test_table_and_bars(folder, vidzoo):
     code, out, err = vidzoo(*COMPARE, "--plot=bars.png")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -87,7 +86,7 @@ def test_table_and_bars(folder, vidzoo):  # noqa: F811
     assert np.flatnonzero(blue).max() < np.flatnonzero(red).min()
 
 
-def test_of_many_classes_the_first_and_last_are_printed(folder, vidzoo):  # noqa: F811
+def test_of_many_classes_the_first_and_last_are_printed(folder, vidzoo):
     classes = [f"class{i:02d}" for i in range(14)]
     labels = np.repeat(np.arange(14), 14)
     rank = np.tile(np.arange(14), 14)
@@ -138,7 +137,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line(case, folder, vidzoo):  # noqa: F811
+def test_bad_input_is_one_line(case, folder, vidzoo):
     write("fewer.npz", LABELS[:-1], B[:-1])
     write("others.npz", LABELS, B, ("jump", "run", "sit", "swim"))
     hot = np.eye(4, dtype=np.uint8)[LABELS]

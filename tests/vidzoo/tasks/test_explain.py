@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from tests.vidzoo.tasks.test_fuse import vidzoo  # noqa: F401
 from tests.vidzoo_data.test_stored_flow import write_video
 from vidzoo import cli
 from vidzoo.explain.sheet import RED
@@ -46,7 +45,7 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture
-def explain(root, tmp_path, vidzoo):  # noqa: F811
+def explain(root, tmp_path, vidzoo):
     """Runs the verb on a video of `root`: `(code, stdout, stderr, picture)`."""
 
     def run(run, video, *flags, out=None):
@@ -414,7 +413,7 @@ def test_a_diverged_network(root, explain, monkeypatch):
     assert "predicts NaN or infinity as flow" in err
 
 
-def test_a_run_on_features_has_no_pixels(root, explain, vidzoo):  # noqa: F811
+def test_a_run_on_features_has_no_pixels(root, explain, vidzoo):
     description = json.loads((root / "tsn" / "run.json").read_text())
     shutil.copytree(root / "tsn", root / "on_features", dirs_exist_ok=True)
     description["arguments"]["backbone"] = None

@@ -7,25 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidzoo import cli, metrics
+from vidzoo import metrics
 from vidzoo.evaluation import Scores, fuse, fuse_by_svm, fusion
 from vidzoo.tasks.fuse import stream_names
 
 CLASSES = ("run", "walk", "sit")
-
-
-@pytest.fixture
-def vidzoo(capfd):
-    """Runs a verb in this process: `(exit code, stdout, stderr)`."""
-
-    def run(*arguments):
-        try:
-            code = cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
-        except SystemExit as stop:  # what argparse itself refuses
-            code = stop.code
-        return code, *capfd.readouterr()
-
-    return run
 
 
 def write(path, logits, labels, prefix):

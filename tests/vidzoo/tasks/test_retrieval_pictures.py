@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.vidzoo.tasks import test_retrieval_study as study
-from tests.vidzoo.tasks.test_fuse import vidzoo  # noqa: F401
 from vidzoo.retrieval.patches import cut
 from vidzoo_data.pictures import read
 
@@ -17,7 +16,7 @@ PICTURES = ("retrieval-pictures", ".", "out.png", "--weights=tiny.npz")
 TINY = ("--network=tiny", "--size=32", "--layers=res2,res3")
 
 
-def test_a_copy_is_put_together_again(folder, vidzoo):  # noqa: F811
+def test_a_copy_is_put_together_again(folder, vidzoo):
     """Every nearest patch is the copy's: its picture comes back to the pixel."""
     shutil.copy(folder / "4.png", folder / "copy.png")
     code, out, _ = vidzoo(
@@ -41,7 +40,7 @@ def test_a_copy_is_put_together_again(folder, vidzoo):  # noqa: F811
         np.testing.assert_array_equal(place, query)
 
 
-def test_the_query_is_not_its_own_answer(folder, vidzoo):  # noqa: F811
+def test_the_query_is_not_its_own_answer(folder, vidzoo):
     code, out, _ = vidzoo(
         *(*PICTURES, *TINY, "--picture=correspondence", "--json"),
         *(f"--query={folder / '4.png'}", "--neighbors=2"),
@@ -52,7 +51,7 @@ def test_the_query_is_not_its_own_answer(folder, vidzoo):  # noqa: F811
 
 
 @pytest.mark.parametrize("options", [(), ("--num_words=4", "--layout=folder")])
-def test_clusters(folder, vidzoo, options):  # noqa: F811
+def test_clusters(folder, vidzoo, options):
     code, out, _ = vidzoo(
         *(*PICTURES, *TINY, "--picture=clusters", "--rows=3", "--patches=5"),
         *(*options, "--json"),
@@ -92,12 +91,12 @@ def test_clusters(folder, vidzoo, options):  # noqa: F811
         ),
     ],
 )
-def test_usage(folder, vidzoo, arguments, message):  # noqa: F811
+def test_usage(folder, vidzoo, arguments, message):
     code, _, err = vidzoo(*PICTURES, *TINY, *arguments)
     assert code == 2 and message in err and not (folder / "out.png").exists()
 
 
-def test_no_file_is_replaced(folder, vidzoo):  # noqa: F811
+def test_no_file_is_replaced(folder, vidzoo):
     (folder / "out.png").write_bytes(b"mine")
     code, _, err = vidzoo(*PICTURES, *TINY, "--picture=clusters")
     assert code == 2 and "out.png: exists" in err

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-from tests.vidzoo.tasks.test_fuse import vidzoo  # noqa: F401
 from vidzoo.models import backbones, image_classifier
 from vidzoo.retrieval import Encoder, Features, Whitening, feature_maps
 from vidzoo.tasks import study_encoding
@@ -60,7 +59,7 @@ def cells(folder):
     }
 
 
-def test_groups_of_one_picture_are_found(folder, vidzoo):  # noqa: F811
+def test_groups_of_one_picture_are_found(folder, vidzoo):
     write_pictures(folder, np.arange(9) // 3)
     arguments = ("--layers=res3,res5", "--vocabularies=2", "--dimensions=none,2")
     code, out, err = vidzoo(*STUDY, *arguments, "--json")
@@ -98,7 +97,7 @@ def average_precisions(vectors):
     return found
 
 
-def test_it_measures_what_the_encoder_gives(folder, vidzoo):  # noqa: F811
+def test_it_measures_what_the_encoder_gives(folder, vidzoo):
     arguments = ("--layers=res3", "--seed=4", "--vocabularies=1", "--dimensions=none,3")
     code, out, _ = vidzoo(*STUDY, *arguments, "--json")
     assert code == 0
@@ -131,7 +130,7 @@ def test_it_measures_what_the_encoder_gives(folder, vidzoo):  # noqa: F811
     assert found == pytest.approx(np.mean(average_precisions(pooled)))
 
 
-def test_what_was_stopped_goes_on(folder, vidzoo, monkeypatch):  # noqa: F811
+def test_what_was_stopped_goes_on(folder, vidzoo, monkeypatch):
     arguments = (*STUDY, "--layers=res3,res5", "--scales=1", "--vocabularies=2")
     assert vidzoo(*arguments)[0] == 0
     whole = (folder / "out" / "study.json").read_text()
@@ -155,7 +154,7 @@ def test_what_was_stopped_goes_on(folder, vidzoo, monkeypatch):  # noqa: F811
     assert len(calls) == 4 + 2
 
 
-def test_more_is_added(folder, vidzoo):  # noqa: F811
+def test_more_is_added(folder, vidzoo):
     assert vidzoo(*STUDY, *QUICK)[0] == 0
     before = cells(folder)
     code, out, _ = vidzoo(*STUDY, *QUICK, "--num_words=3", "--layers=res4", "--json")
@@ -166,7 +165,7 @@ def test_more_is_added(folder, vidzoo):  # noqa: F811
     assert found == [("res5", None), ("res3", 2), ("res5", 2), ("res4", 3)]
 
 
-def test_the_table(folder, vidzoo):  # noqa: F811
+def test_the_table(folder, vidzoo):
     code, out, err = vidzoo(*STUDY, *QUICK)
     assert code == 0
     assert "9 pictures, 9 queries of 3 places" in out
@@ -175,7 +174,7 @@ def test_the_table(folder, vidzoo):  # noqa: F811
     assert len(lines) == 3 and "pooled" in lines[0] and "res5" in lines[2]
 
 
-def test_oxford(folder, vidzoo):  # noqa: F811
+def test_oxford(folder, vidzoo):
     """Two queries of a landmark, each its own picture's first; copies are found."""
     (folder / "pictures").mkdir()
     for number in range(9):
@@ -212,7 +211,7 @@ def test_oxford(folder, vidzoo):  # noqa: F811
         ("--weights=tiny=a,tiny=b", "give NETWORK=WEIGHTS once for each network"),
     ],
 )
-def test_usage(folder, vidzoo, change, message):  # noqa: F811
+def test_usage(folder, vidzoo, change, message):
     code, _, err = vidzoo(*STUDY, *QUICK, change)
     pytest.raises(ValueError, _raise, err).match(message)
     assert code == 2
@@ -222,27 +221,27 @@ def _raise(text):
     raise ValueError(text)
 
 
-def test_no_queries(folder, vidzoo):  # noqa: F811
+def test_no_queries(folder, vidzoo):
     (folder / "groups.csv").write_text("path,group\n0.png,a\n1.png,b\n")
     code, _, err = vidzoo(*STUDY, *QUICK)
     assert code == 1 and "each of its 2 groups has one picture" in err
     assert not (folder / "out").exists()
 
 
-def test_other_weights(folder, vidzoo):  # noqa: F811
+def test_other_weights(folder, vidzoo):
     code, _, err = vidzoo(*STUDY, *QUICK, "--networks=resnet18", "--layers=all")
     assert code == 1 and "tiny" in err and "resnet18" in err
     code, _, err = vidzoo(*STUDY, *QUICK, "--weights=none.npz")
     assert code == 1 and "none.npz" in err
 
 
-def test_a_damaged_picture(folder, vidzoo):  # noqa: F811
+def test_a_damaged_picture(folder, vidzoo):
     (folder / "5.png").write_bytes((folder / "5.png").read_bytes()[:300])
     code, _, err = vidzoo(*STUDY, *QUICK)
     assert code == 1 and "5.png: the PNG is cut short" in err
 
 
-def test_another_folder(folder, vidzoo):  # noqa: F811
+def test_another_folder(folder, vidzoo):
     assert vidzoo(*STUDY, *QUICK)[0] == 0
     code, _, err = vidzoo(*STUDY, *QUICK, "--normalization=ssr")
     assert code == 2
@@ -257,7 +256,7 @@ def test_another_folder(folder, vidzoo):  # noqa: F811
     assert sorted(p.name for p in (folder / "files").iterdir()) == ["mine.txt"]
 
 
-def test_a_damaged_measurement(folder, vidzoo):  # noqa: F811
+def test_a_damaged_measurement(folder, vidzoo):
     assert vidzoo(*STUDY, *QUICK)[0] == 0
     file = folder / "out" / "cells" / "tiny.res3.scale1.words2.seed0.json"
     file.write_text(file.read_text()[:50])

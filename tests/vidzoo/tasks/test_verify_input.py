@@ -12,24 +12,12 @@ import pytest
 
 from tests.vidzoo.models.test_googlenet import WEIGHTS, reference_crop
 from tests.vidzoo.weights.origins import drawn
-from vidzoo import cli, metrics, models
+from vidzoo import metrics, models
 from vidzoo.errors import SourceError, VideoError
 from vidzoo.layers import Preprocess
 from vidzoo.tasks import known_clip, known_network, photographs
 from vidzoo.weights import PRESETS, assign, open_weights, preprocessing, save_weights
 from vidzoo.weights.preset import Accuracy, ClipAnswer
-
-
-@pytest.fixture
-def vidzoo(capfd):
-    """Runs a verb in this process: `(exit code, stdout, stderr)`."""
-
-    def run(*arguments):
-        code = cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
-        return code, *capfd.readouterr()
-
-    return run
-
 
 # The origin's clip
 

@@ -24,17 +24,6 @@ from vidzoo.weights import (
 GOOGLENET = "weights/bvlc_googlenet_oihw.npz"
 
 
-@pytest.fixture
-def vidzoo(capfd):
-    """Runs a verb in this process: `(exit code, stdout, stderr)`."""
-
-    def run(*arguments):
-        code = cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
-        return code, *capfd.readouterr()
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A ResNet-18 of five classes, as vidzoo writes it."""
