@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import retrieval_clips, retrieval_memory, retrieval_scale
-from tests.vidzoo.tasks.test_index import write_weights
+from tests.vidzoo.tasks.indexing.indexed import write_weights
 from tests.vidzoo_data.test_stored_flow import write_video
 
 
