@@ -6,6 +6,7 @@ A picture is warped to a square (dissertation, section 2.3.2): 224 pixels are sc
 
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,8 @@ from vidzoo_data.records.resample import may_be_taken, resample
 from vidzoo_data.video import Decoded, open_video
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", 0xDA, b"\xff\xd9"
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xda", b"\xff\xd9"
+_JPEG_MARKER = re.compile(rb"\xff+([^\xff])")  # fill bytes, B.1.1.2, before its own
 _MAY_BE_TRANSPARENT = (b"GIF8", b"RIFF")  # RIFF: WebP
 _PNG_WITH_ALPHA = (4, 6)  # colour types
 _BACKGROUND = 255
@@ -197,12 +199,13 @@ def _check_jpeg(data, path):
     A preview in the header has an end of its own, so the header is stepped over.
     """
     place = len(_JPEG_START)
-    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xFF:
-        if data[place + 1] == _JPEG_SCAN:
+    while marker := _JPEG_MARKER.match(data, place):
+        place = marker.end()
+        if marker[1] == _JPEG_SCAN:
             if data.find(_JPEG_END, place) >= 0:
                 return
             break
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        place += int.from_bytes(data[place : place + 2], "big")
     raise PictureError(
         f"{path}: the JPEG is cut short or damaged: it has {len(data)} bytes and no "
         f"end; {_MEND}."

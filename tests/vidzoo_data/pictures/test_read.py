@@ -126,6 +126,23 @@ def test_a_preview_in_the_header_is_no_end(image, tmp_path):
         decode(path)
 
 
+def test_a_jpeg_with_fill_bytes(image, tmp_path):
+    """Before any marker there may be bytes 0xFF (ITU-T T.81, B.1.1.2)."""
+    path = save(tmp_path / "a.jpg", image)
+    whole, data, place = decode(path), path.read_bytes(), 2
+    filled = data[:2]
+    while data[place + 1] != 0xDA:  # the scan
+        length = 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        filled += b"\xff" * 3 + data[place : place + length]
+        place += length
+    filled += b"\xff" + data[place:-2] + b"\xff\xff"
+    path.write_bytes(filled + data[-2:])
+    np.testing.assert_array_equal(decode(path), whole)
+    path.write_bytes(filled)
+    with pytest.raises(PictureError, match="a.jpg: the JPEG is cut short or damaged"):
+        decode(path)
+
+
 # Warping
 
 
