@@ -19,6 +19,9 @@ from vidzoo_data.flow.frames import check_png
 from vidzoo_data.records.resample import may_be_taken, resample
 from vidzoo_data.video import Decoded, open_video
 
+WARP = "area-1"
+"""How `warp` resizes; another name, when that changes: an index notes it."""
+
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xda", b"\xff\xd9"
 _JPEG_MARKER = re.compile(rb"\xff+([^\xff])")  # fill bytes, B.1.1.2, before its own
@@ -47,8 +50,7 @@ def read(
 ) -> np.ndarray | tuple[np.ndarray, ...]:
     """Reads a picture and warps it to a square, whatever its proportions.
 
-    As `decode` has it, then resized: by area where that makes it smaller, else
-    bilinearly.
+    As `decode` has it, then as `warp`.
 
     Args:
         path: the file, of any kind that OpenCV decodes.
@@ -66,12 +68,16 @@ def read(
 def warp(
     image: np.ndarray, size: int | Sequence[int]
 ) -> np.ndarray | tuple[np.ndarray, ...]:
-    """Resizes an image `(H, W, C)` to `(size, size, C)`, or to each of several."""
+    """Resizes an image `(H, W, C)` to `(size, size, C)`, or to each of several.
+
+    A side that becomes shorter shrinks by area, so that every pixel counts; then a side
+    that becomes longer grows bilinearly. `WARP` names this way.
+    """
     if isinstance(size, Sequence):
         return tuple(warp(image, side) for side in size)
-    shrinks = min(image.shape[:2]) >= size
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size, size), interpolation=method)
+    height, width = (min(side, size) for side in image.shape[:2])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def decode(path: str | os.PathLike) -> np.ndarray:

@@ -12,6 +12,7 @@ import pytest
 from tests.vidzoo_data.test_video import cut, make_video
 from vidzoo.errors import PictureError, VideoError
 from vidzoo_data.pictures import Picture, batches, decode, read, read_frames
+from vidzoo_data.pictures.read import warp
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,25 @@ def test_shrinking_takes_means(tmp_path):
     board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
     path = save(tmp_path / "a.png", board)
     assert set(np.unique(read(path, 16))) <= {127, 128}
+
+
+def area_means(row, size):
+    """`(W,)` to `(size,)`: the means of equal spans, shares of pixels counted."""
+    sums = np.concatenate([[0], np.cumsum(row, dtype=float)])
+    ends = np.interp(np.linspace(0, len(row), size + 1), np.arange(len(row) + 1), sums)
+    return np.diff(ends) * size / len(row)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_long_side_takes_means_where_the_short_one_grows(turned):
+    """All lines are alike, so that growing changes nothing but their number."""
+    line = np.random.default_rng(0).integers(0, 256, 300, np.uint8)
+    image = np.broadcast_to(line[None, :, None], (40, 300, 3))
+    image = np.ascontiguousarray(image.swapaxes(0, 1) if turned else image)
+    found = warp(image, 48)
+    found = found.swapaxes(0, 1) if turned else found
+    expected = np.broadcast_to(area_means(line, 48)[None, :, None], (48, 48, 3))
+    np.testing.assert_allclose(found, expected, atol=1)
 
 
 def test_one_pixel(tmp_path):
