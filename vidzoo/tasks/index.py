@@ -11,7 +11,6 @@ from vidzoo.errors import IndexFileError, SourceError, UsageError
 from vidzoo.progress import Progress
 from vidzoo.retrieval import (
     BEST_LAYERS,
-    Encoder,
     IndexBuilder,
     IndexFile,
     index_builder,
@@ -254,10 +253,10 @@ def _learned(index, settings, listed, weights, accept_license, reading):
     )
     frames = {name: settings[name] for name in ("fps", "num_frames")}
     notes = {"weights": index_encoder.note(found, index), **frames}
-    described = settings | features.description()
+    described = settings | features.description() | index_encoder.WARPED
     if kept := index_builder.kept_encoder(index, described):
         _log.info("%s: going on with the words of the run before", index)
-        return Encoder.from_arrays(features, *kept), notes
+        return index_encoder.PictureEncoder.from_arrays(features, *kept), notes
     reading = Reading(features.image_sizes, **frames, **reading)
     encoder = _learn(features, settings, reading, listed.pictures)
     index_builder.keep_encoder(index, encoder, described)
@@ -270,7 +269,7 @@ def _learn(features, settings, reading, pictures):
     normalization = settings["normalization"]
     learning = _Pass("words", reading, pictures)
     try:
-        encoder = Encoder.fit(
+        encoder = index_encoder.PictureEncoder.fit(
             features,
             learning.images,
             aggregation=AGGREGATIONS[settings["aggregation"]],

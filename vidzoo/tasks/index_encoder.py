@@ -12,6 +12,18 @@ from vidzoo.retrieval import Encoder, Features, IndexFile, index_file
 from vidzoo.retrieval import layers as named_layers
 from vidzoo.tasks import index_paths
 from vidzoo.tasks.initial_weights import located
+from vidzoo_data.pictures import WARP
+
+WARPED = {"warp": WARP}
+"""How pictures become squares, as an index has it beside what its encoder says."""
+
+
+class PictureEncoder(Encoder):
+    """An encoder of what `vidzoo_data.pictures` reads, of which warping is a part."""
+
+    def description(self) -> dict:
+        """As of an `Encoder`, and how pictures become squares."""
+        return super().description() | WARPED
 
 
 def features(
@@ -52,7 +64,7 @@ def note(weights: dict, index: Path) -> dict:
 
 def open_encoder(
     index: IndexFile, weights=None, *, accept_license: bool = False
-) -> Encoder:
+) -> PictureEncoder:
     """The encoder that an index was made with.
 
     Args:
@@ -61,7 +73,8 @@ def open_encoder(
         accept_license: likewise.
 
     Raises:
-        IndexFileError: the weights are others, or not where they were.
+        IndexFileError: the weights are others, or not where they were, or pictures
+            become squares otherwise than when it was made.
         WeightsError: they are of another network, or cannot be fetched.
     """
     about = index.description
@@ -70,6 +83,12 @@ def open_encoder(
         raise IndexFileError(
             f"{index.path}: does not say what its {min(missing)} is; expected an index "
             "that `vidzoo index` made."
+        )
+    if differing := index_file.differing({"warp": about.get("warp")}, WARPED):
+        raise IndexFileError(
+            f"{index.path}: its pictures became squares in another way: "
+            f"{'; '.join(differing)}. Build another index, or use the version of "
+            "vidzoo that made it."
         )
     if weights is None:
         weights = _noted_weights(index)
@@ -85,7 +104,7 @@ def open_encoder(
             f"{index.path}: was made with another network than {weights} gives: "
             f"{'; '.join(differing)}. Give the weights it was made with (--weights)."
         )
-    encoder = Encoder.from_arrays(made, index.arrays, about)
+    encoder = PictureEncoder.from_arrays(made, index.arrays, about)
     index.check_encoder(encoder)
     return encoder
 

@@ -6,6 +6,7 @@ from vidzoo_data.pictures.batches import batches as batches
 from vidzoo_data.pictures.listing import Picture as Picture
 from vidzoo_data.pictures.listing import PictureSet as PictureSet
 from vidzoo_data.pictures.listing import Query as Query
+from vidzoo_data.pictures.read import WARP as WARP
 from vidzoo_data.pictures.read import Frame as Frame
 from vidzoo_data.pictures.read import decode as decode
 from vidzoo_data.pictures.read import read as read

@@ -16,6 +16,8 @@ from tests.vidzoo.tasks.indexing.indexed import (
     write_picture,
     write_weights,
 )
+from vidzoo.tasks import index as task
+from vidzoo.tasks import index_encoder
 
 # What cannot be read, and what does not fit
 
@@ -139,8 +141,6 @@ def test_wrong_queries_are_usage(made, index, search):
 
 
 def test_many_pictures_of_one_kind_have_no_pca(root, index, monkeypatch):
-    from vidzoo.tasks import index as task
-
     monkeypatch.setattr(task, "_VECTORS_PER_DIMENSION", 0)
     code, summary, err = index(*ONE, "--num_words=5")
     assert code == 0 and summary["vector_size"] == 5 * 32
@@ -173,6 +173,33 @@ def test_other_weights_are_refused(made, index, search):
     code, _, err = search("photos/a/0.png")
     assert code == 1
     assert "its weights are no longer at tiny.npz. Give them (--weights)" in err
+
+
+def test_pictures_that_became_squares_otherwise_are_refused(
+    root, index, search, monkeypatch
+):
+    with monkeypatch.context() as before_it_was_noted:
+        before_it_was_noted.setattr(index_encoder, "WARPED", {})
+        assert index(*ONE)[0] == 0
+        assert search("photos/a/0.png")[0] == 0
+    for run in (lambda: search("photos/a/0.png"), lambda: index("--add")):
+        code, _, err = run()
+        assert code == 1
+        assert "its pictures became squares in another way: warp is None, now a" in err
+        assert "Build another index, or use the version of vidzoo that made it" in err
+    assert search("--query_ids=photos/a/0.png")[0] == 0  # reads no picture
+
+    stopped = root / "stopped.index"
+    with monkeypatch.context() as other_version:
+        other_version.setattr(index_encoder, "WARPED", {"warp": "area-0"})
+        other_version.setattr(task, "_build", _stop)
+        assert index(*ONE, out=str(stopped))[0] == 130
+    code, _, err = index(*ONE, out=str(stopped))
+    assert code == 1 and "was begun otherwise: warp is area-0, now area-1. Go on" in err
+
+
+def _stop(*_):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
