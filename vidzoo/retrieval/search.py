@@ -51,26 +51,35 @@ def nearest(database, queries, top: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(places), np.concatenate(distances)
 
 
-def expand_queries(database, queries, top: int = 5) -> np.ndarray:
+def expand_queries(
+    database, queries, top: int = 5, *, own_places: Sequence[int | None] | None = None
+) -> np.ndarray:
     """Average query expansion: each query's mean with its `top` nearest, unit length.
 
     What is searched for again with them finds also what is near to the query's
-    neighbours. A query that is in the database is its own first neighbour.
+    neighbours.
 
     Args:
         database: `(N, D)`.
         queries: `(Q, D)`.
         top: neighbours in the mean.
+        own_places: where in the database each query itself is, which is none of its
+            neighbours; None of one that is not in it. By default none is: one that is
+            in it nevertheless counts twice, as its own first neighbour.
 
     Returns:
         float32 `(Q, D)`.
     """
     queries = np.asarray(queries, np.float32)
-    places, _ = nearest(database, queries, top)
-    neighbours = np.asarray(database[places.ravel()], np.float32)
-    neighbours = neighbours.reshape(*places.shape, -1)
-    total = queries + neighbours.sum(axis=1)
-    return l2(total / (1 + places.shape[1]))
+    if own_places is None:
+        own_places = [None] * len(queries)
+    with_own = any(place is not None for place in own_places)
+    places, _ = nearest(database, queries, top + with_own)
+    totals = queries.copy()
+    for total, near, own in zip(totals, places, own_places, strict=True):
+        others = near[near != (-1 if own is None else own)][:top]
+        total += np.asarray(database[others], np.float32).sum(axis=0)
+    return l2(totals)
 
 
 def concatenate(parts: Sequence[np.ndarray]) -> np.ndarray:

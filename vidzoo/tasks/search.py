@@ -45,7 +45,8 @@ def run(
         query_ids: entries of the index to search by, which needs no network: ids or
             paths. Such a query is not among its own results.
         top: results of each.
-        expand: average query expansion by so many neighbours.
+        expand: average query expansion by so many neighbours; an entry of the index
+            is none of its own.
         html: file to write, results with thumbnails; none by default.
         weights: of the index's network, if they are no longer where it notes them.
         fps: frames per second of a video among the queries; by default the index's.
@@ -127,7 +128,8 @@ def _search(index, queries, top, expand):
         return []
     vectors = np.stack([query.vector for query in queries])
     if expand is not None:
-        vectors = expand_queries(index.vectors, vectors, expand)
+        own_places = [query.place for query in queries]
+        vectors = expand_queries(index.vectors, vectors, expand, own_places=own_places)
     itself = any(query.place is not None for query in queries)
     places, distances = nearest(index.vectors, vectors, top + itself)
     answers = []

@@ -89,6 +89,26 @@ def test_expanded_queries_are_means_of_unit_length():
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-6)
 
 
+def test_a_query_in_the_database_is_not_its_own_neighbour():
+    """With two queries of which one is not in it, and fewer vectors than wanted."""
+    database, other = drawn(0, 6), drawn(1, 1)
+    queries = np.concatenate([database[[2]], other])
+    for top in (2, 9):
+        found = expand_queries(database, queries, top, own_places=[2, None])
+        for vector, query, rows in (
+            (found[0], queries[0], np.delete(database, 2, axis=0)),
+            (found[1], queries[1], database),
+        ):
+            order = np.argsort(((rows - query) ** 2).sum(axis=1))[:top]
+            mean = np.vstack([query, rows[order]]).mean(axis=0)
+            np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-6)
+    order = np.argsort(((database - database[2]) ** 2).sum(axis=1))[:2]
+    assert order[0] == 2
+    twice = 2 * database[2] + database[order[1]]
+    found = expand_queries(database, queries[:1], 2)
+    np.testing.assert_allclose(found[0], twice / np.linalg.norm(twice), atol=1e-6)
+
+
 def test_expansion_reaches_a_neighbours_neighbours():
     """Steps along an arc: the last is nearer to the mean than to the query."""
     angles = np.radians([0, 30, 60, -75])

@@ -98,10 +98,13 @@ def test_entries_as_queries_need_no_weights(made, index, search):
         np.testing.assert_allclose(distances, np.sqrt(squares[place][order]), atol=1e-5)
 
     _, expanded, _ = search("--query_ids=photos/a/0.png", "--expand=3", "--top=4")
-    nearest = np.argsort(((opened.vectors - opened.vectors[0]) ** 2).sum(-1))[:3]
+    nearest = np.argsort(squares[0])[:3]  # others
     mean = l2(opened.vectors[0] + opened.vectors[nearest].sum(0))
-    order = np.argsort(((opened.vectors - mean) ** 2).sum(-1))
-    assert clear(expanded)[0] == [names[i] for i in order if i != 0][:4]
+    distances = np.sqrt(((opened.vectors - mean) ** 2).sum(-1))
+    order = [i for i in np.argsort(distances) if i != 0][:4]
+    assert clear(expanded)[0] == [names[i] for i in order]
+    found = [row["distance"] for row in expanded[0]["results"]]
+    np.testing.assert_allclose(found, distances[order], atol=1e-5)
 
 
 def test_an_index_and_its_pictures_may_be_moved(root, index, search, monkeypatch):
