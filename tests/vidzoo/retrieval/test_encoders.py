@@ -1,5 +1,7 @@
 """Encoders of descriptors against plain loops over what their sources define."""
 
+import functools
+
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
@@ -180,6 +182,37 @@ def test_words_are_the_clusters_and_seeded():
     np.testing.assert_allclose(np.sort(means.max(axis=1)), 10, atol=0.1)
     np.testing.assert_allclose(variances, 0.01, atol=0.005)
     assert weights.sum() == pytest.approx(1)
+
+
+def test_a_mixture_that_does_not_settle_is_a_line_of_the_log(monkeypatch, caplog):
+    """In place of scikit-learn's warning, which is an error in these tests."""
+    hasty = functools.partial(GaussianMixture, max_iter=2)
+    monkeypatch.setattr("sklearn.mixture.GaussianMixture", hasty)
+    FisherVector.learn(drawn(0, (300, D)), 9)
+    assert [(r.name, r.getMessage()) for r in caplog.records] == [
+        (
+            "vidzoo",
+            "9 words have not settled in 2 steps and are taken as they are; fewer of "
+            "them (num_words), or more images, settle sooner",
+        )
+    ]
+
+
+def test_more_words_than_different_descriptors_are_a_line_of_the_log(caplog):
+    """Of pictures that are flat, say."""
+    descriptors = drawn(0, (3, D)).repeat(10, axis=0)
+    encode = FisherVector.learn(descriptors, 5)
+    assert np.isfinite(encode(descriptors[None])).all()
+    assert [(r.name, r.getMessage()) for r in caplog.records] == [
+        (
+            "vidzoo",
+            "5 words of 3 different descriptors: some words stay empty; learn fewer "
+            "(num_words), or of more images",
+        )
+    ]
+    caplog.clear()
+    FisherVector.learn(drawn(1, (300, D)), 2)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("kind", [VLAD, BagOfWords, FisherVector])
