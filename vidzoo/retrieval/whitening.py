@@ -16,6 +16,8 @@ DIMENSION = 128  # section 2.3.4
 MOST_DIMENSIONS = SAMPLE_SIZE = 2048
 # A component of less than this share of the first one's variance is rounding.
 _LEAST_VARIANCE = 1e-10
+# The first one's is rounding itself below this share of the mean's squared length.
+_ROUNDING = 1e-12
 _COLUMNS = 4096  # of a product in float64 at once
 
 
@@ -49,8 +51,8 @@ class Whitening:
             seed: of the sample.
 
         Raises:
-            ValueError: `dimension` is larger than what so many vectors span; the
-                message says the largest possible.
+            ValueError: `dimension` is larger than what so many vectors, or the sample,
+                span; the message says the largest possible. Or all vectors are alike.
         """
         moments = None
         for batch in batches:
@@ -61,7 +63,7 @@ class Whitening:
         if moments is None:
             raise ValueError("`batches` are empty: there is nothing to fit to.")
         mean, axes, variances = moments.principal_axes()
-        _check(dimension, variances, moments.num_seen)
+        _check(dimension, mean, variances, moments)
         deviations = np.sqrt(variances[:dimension])
         return cls(mean, axes(dimension) / deviations)
 
@@ -94,14 +96,27 @@ class Whitening:
         return cls(arrays["mean"], arrays["projection"])
 
 
-def _check(dimension, variances, num_seen):
-    rank = int(np.sum(variances > _LEAST_VARIANCE * max(variances[0], 1e-30)))
-    if not 1 <= dimension <= rank:
+def _check(dimension, mean, variances, moments):
+    if variances[0] <= _ROUNDING * (mean @ mean):
         raise ValueError(
-            f"`dimension` must be 1 to {rank}, the largest possible: these {num_seen} "
-            f"vectors span {rank} dimensions about their mean. Received: {dimension}. "
-            "Give a smaller one, or more images."
+            f"there is nothing to whiten: all vectors ({moments.num_seen}) are alike. "
+            "Use none, or give images that differ."
         )
+    rank = int(np.sum(variances > _LEAST_VARIANCE * variances[0]))
+    if 1 <= dimension <= rank:
+        return
+    span, remedy = f"these {moments.num_seen} vectors span", "Give a smaller one"
+    if moments.num_used < moments.num_seen:
+        span = (
+            f"vectors of more than {MOST_DIMENSIONS} values are whitened by a sample, "
+            f"and the {moments.num_used} of these {moments.num_seen} span"
+        )
+    elif rank < len(mean):
+        remedy += ", or more images"
+    raise ValueError(
+        f"`dimension` must be 1 to {rank}, the largest possible: {span} {rank} "
+        f"dimensions about their mean. Received: {dimension}. {remedy}."
+    )
 
 
 class _Covariance:
@@ -120,6 +135,10 @@ class _Covariance:
         self._sum += shifted.sum(axis=0)
         self._products += shifted.T @ shifted
         self.num_seen += len(batch)
+
+    @property
+    def num_used(self):
+        return self.num_seen
 
     def principal_axes(self):
         """The mean, a function giving the first d axes as columns, all variances."""
@@ -140,6 +159,10 @@ class _Gram:
     @property
     def num_seen(self):
         return self._sample.num_seen
+
+    @property
+    def num_used(self):
+        return min(self.num_seen, SAMPLE_SIZE)
 
     def add(self, batch):
         self._sample.add(batch)

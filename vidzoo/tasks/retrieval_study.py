@@ -19,7 +19,7 @@ from vidzoo.retrieval import normalization as normalizations
 from vidzoo.retrieval.encoder import AGGREGATIONS
 from vidzoo.retrieval.features import SIZE
 from vidzoo.retrieval.vocabulary import NUM_WORDS
-from vidzoo.retrieval.whitening import DIMENSION
+from vidzoo.retrieval.whitening import DIMENSION, SAMPLE_SIZE
 from vidzoo.tasks import study_cells, study_encoding, study_report
 from vidzoo.tasks.initial_weights import fingerprint, located
 from vidzoo.tasks.study_cells import Cell, Cells
@@ -297,11 +297,14 @@ def _checked_dimensions(dimensions, num_pictures, notes):
             )
             return (None,)
         return (None, DIMENSION)
+    of = f"{num_pictures} pictures"
+    if num_pictures > SAMPLE_SIZE:  # of which long vectors are whitened
+        largest, of = SAMPLE_SIZE - 1, f"a sample of {SAMPLE_SIZE} of {of}"
     for dimension in dimensions:
         if dimension is not None and not 1 <= dimension <= largest:
             raise UsageError(
                 f"--dimensions: {dimension} is not 1 to {largest}, the largest "
-                f"possible of {num_pictures} pictures. Give a smaller one, or none."
+                f"possible of {of}. Give a smaller one, or none."
             )
     return tuple(dict.fromkeys(dimensions))
 

@@ -88,6 +88,36 @@ def test_a_dimension_that_is_too_large_says_the_largest(either_way):
         Whitening.fit(batches(twice), 5)
 
 
+def test_a_dimension_larger_than_the_sample_names_the_sample(monkeypatch):
+    """More images would not help, as they would in a sample that is not full."""
+    monkeypatch.setattr(whitenings, "MOST_DIMENSIONS", 30)
+    monkeypatch.setattr(whitenings, "SAMPLE_SIZE", 25)
+    message = (
+        "must be 1 to 24, the largest possible: vectors of more than 30 values are "
+        "whitened by a sample, and the 25 of these 1200 span 24 dimensions about their "
+        "mean. Received: 25. Give a smaller one.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        Whitening.fit(batches(vectors()), 25)
+    assert Whitening.fit(batches(vectors()), 24).dimension == 24
+    with pytest.raises(ValueError, match="these 25 vectors span 24 .* more images.$"):
+        Whitening.fit(batches(vectors(count=25)), 25)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="1 to 40.*Received: 41. Give a smaller one.$"):
+        Whitening.fit(batches(vectors()), 41)
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_alike_vectors_leave_nothing_to_whiten(either_way, count):
+    """But for rounding, which is not to be whitened either."""
+    one = np.repeat(vectors(count=1), count, axis=0)
+    noise = 1 + 1e-7 * np.random.default_rng(0).standard_normal(one.shape)
+    for rows in (one, np.zeros_like(one), (one * noise).astype(np.float32)):
+        message = rf"nothing to whiten: all vectors \({count}\) are alike. Use none, or"
+        with pytest.raises(ValueError, match=message):
+            Whitening.fit(batches(rows, 7), 1)
+
+
 def test_nothing_to_fit_to_and_other_vectors():
     with pytest.raises(ValueError, match="`batches` are empty"):
         Whitening.fit([], 2)

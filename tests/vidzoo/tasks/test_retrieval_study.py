@@ -10,7 +10,7 @@ import pytest
 
 from vidzoo.models import backbones, image_classifier
 from vidzoo.retrieval import Encoder, Features, Whitening, feature_maps
-from vidzoo.tasks import study_encoding
+from vidzoo.tasks import retrieval_study, study_encoding
 from vidzoo.weights import save_weights
 from vidzoo_data.pictures import read
 
@@ -215,6 +215,15 @@ def test_usage(folder, vidzoo, change, message):
     code, _, err = vidzoo(*STUDY, *QUICK, change)
     pytest.raises(ValueError, _raise, err).match(message)
     assert code == 2
+
+
+def test_a_dimension_larger_than_the_sample(folder, vidzoo, monkeypatch):
+    """Is found before any pass."""
+    monkeypatch.setattr(retrieval_study, "SAMPLE_SIZE", 5)
+    monkeypatch.setattr(study_encoding, "measure_pooling", None)
+    code, _, err = vidzoo(*STUDY, *QUICK, "--dimensions=none,5")
+    assert code == 2 and "5 is not 1 to 4, the largest possible of a sample of 5" in err
+    assert "sample of 5 of 9 pictures. Give a smaller one, or none" in err
 
 
 def _raise(text):

@@ -147,6 +147,14 @@ def test_many_pictures_of_one_kind_have_no_pca(root, index, monkeypatch):
     assert "no PCA, so vectors stay as they are: `dimension` must be 1 to 13" in err
 
 
+def test_one_picture_has_no_pca(root, index):
+    shutil.copytree("photos/a", "one", ignore=lambda _, names: sorted(names)[1:])
+    code, _, err = index(*ONE, "--dimension=2", folder="one")
+    assert code == 2
+    assert "there is nothing to whiten: all vectors (1) are alike. Use none" in err
+    assert index(*ONE, "--dimension=none", folder="one")[0] == 0
+
+
 # Another encoder
 
 
