@@ -7,6 +7,7 @@ The encoder can be kept there too: learning it comes first, and takes long.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -252,13 +253,19 @@ def check_absent(path: Path) -> None:
     index_file.check_absent(path)
 
 
-def keep_encoder(path: str | os.PathLike, encoder: Encoder, settings: Mapping) -> None:
+def keep_encoder(
+    path: str | os.PathLike,
+    encoder: Encoder,
+    settings: Mapping,
+    files: Mapping[str, int],
+) -> None:
     """Keeps the encoder of an index that is to be built, until that is finished.
 
     Args:
         path: the index.
         encoder: it.
         settings: how it was learned, JSON-ready.
+        files: what it was learned of: path of each to its size in bytes.
 
     Raises:
         IndexFileError: it cannot be written.
@@ -271,23 +278,25 @@ def keep_encoder(path: str | os.PathLike, encoder: Encoder, settings: Mapping) -
         metadata = {
             "description": index_file.canonical(encoder.description()),
             "settings": index_file.canonical(settings),
+            "files_sha256": _digest(files),
         }
         with replacing(folder / _ENCODER) as file:
             index_format.write(file, ENCODER, metadata, [], 1, [], encoder.arrays())
 
 
 def kept_encoder(
-    path: str | os.PathLike, settings: Mapping
+    path: str | os.PathLike, settings: Mapping, files: Mapping[str, int]
 ) -> tuple[dict[str, np.ndarray], dict] | None:
     """The arrays and the description of the encoder that a run before kept, if any.
 
     Args:
         path: the index, which must not be there.
         settings: what it must have been learned by.
+        files: what it must have been learned of, as of `keep_encoder`.
 
     Raises:
-        IndexFileError: the index is there, or what was kept was learned otherwise; the
-            message says how.
+        IndexFileError: the index is there, or what was kept was learned otherwise or of
+            other files; the message says how.
         VidzooError: another process works on the index.
     """
     path = Path(path)
@@ -299,12 +308,19 @@ def kept_encoder(
         except IndexFileError:
             return None  # none, or a damaged one
     before = json.loads(stored.metadata["settings"])
-    if found := index_file.differing(before, settings):
+    found = index_file.differing(before, settings)
+    if stored.metadata.get("files_sha256") != _digest(files):
+        found.append("the files that words are learned of are others, or were changed")
+    if found:
         raise IndexFileError(
             f"{file.parent}: was begun otherwise: {'; '.join(found)}. Go on with the "
-            "same settings, remove that folder, or choose another name."
+            "same settings and files, remove that folder, or choose another name."
         )
     return stored.arrays, json.loads(stored.metadata["description"])
+
+
+def _digest(files):
+    return hashlib.sha256(index_file.canonical(files).encode()).hexdigest()
 
 
 def _folder(path):

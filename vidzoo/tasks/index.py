@@ -104,7 +104,7 @@ def run(
         UsageError: a value is unknown or does not fit the pictures.
         SourceError: the folder is not laid out as told, or nothing in it can be read.
         IndexFileError: the index is there (or is not, if it is added to), was made or
-            begun with another encoder, or cannot be written.
+            begun with another encoder or of other files, or cannot be written.
         WeightsError: the weights do not fit, or cannot be fetched.
     """
     index = Path(index)
@@ -254,18 +254,18 @@ def _learned(index, settings, listed, weights, accept_license, reading):
     frames = {name: settings[name] for name in ("fps", "num_frames")}
     notes = {"weights": index_encoder.note(found, index), **frames}
     described = settings | features.description() | index_encoder.WARPED
-    if kept := index_builder.kept_encoder(index, described):
+    pictures = _sampled(listed.pictures, settings["sample"], settings["seed"])
+    files = {index_paths.stored(index, p.path): _size(p.path) for p in pictures}
+    if kept := index_builder.kept_encoder(index, described, files):
         _log.info("%s: going on with the words of the run before", index)
         return index_encoder.PictureEncoder.from_arrays(features, *kept), notes
     reading = Reading(features.image_sizes, **frames, **reading)
-    encoder = _learn(features, settings, reading, listed.pictures)
-    index_builder.keep_encoder(index, encoder, described)
+    encoder = _learn(features, settings, reading, pictures)
+    index_builder.keep_encoder(index, encoder, described, files)
     return encoder, notes
 
 
 def _learn(features, settings, reading, pictures):
-    seed = settings["seed"]
-    pictures = _sampled(pictures, settings["sample"], seed)
     normalization = settings["normalization"]
     learning = _Pass("words", reading, pictures)
     try:
@@ -275,7 +275,7 @@ def _learn(features, settings, reading, pictures):
             aggregation=AGGREGATIONS[settings["aggregation"]],
             num_words=settings["num_words"],
             normalization=None if normalization == "none" else normalization,
-            seed=seed,
+            seed=settings["seed"],
         )
         dimension = _dimension(settings["dimension"], learning.num_images, encoder.size)
         if dimension is not None:

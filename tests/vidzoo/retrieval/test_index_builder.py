@@ -137,25 +137,33 @@ def test_notes_stay_and_are_no_part_of_the_fingerprint(path):
 
 
 def test_the_encoder_is_kept_until_the_index_is_there(path, tmp_path):
-    settings = {"seed": 3, "layers": ["a"]}
-    assert index_builder.kept_encoder(path, settings) is None
-    index_builder.keep_encoder(path, Fitted(), settings)
-    arrays, description = index_builder.kept_encoder(path, settings)
+    settings, files = {"seed": 3, "layers": ["a"]}, {"a.jpg": 7, "b.jpg": 8}
+    assert index_builder.kept_encoder(path, settings, files) is None
+    index_builder.keep_encoder(path, Fitted(), settings, files)
+    as_before = dict(reversed(files.items()))  # whatever their order
+    arrays, description = index_builder.kept_encoder(path, settings, as_before)
     assert description == Fitted().description()
     assert arrays.keys() == Fitted().arrays().keys()
     for name, array in Fitted().arrays().items():
         np.testing.assert_array_equal(arrays[name], array)
     message = r"partial: was begun otherwise: seed is 3, now 4. Go on with the same"
     with pytest.raises(IndexFileError, match=message):
-        index_builder.kept_encoder(path, settings | {"seed": 4})
+        index_builder.kept_encoder(path, settings | {"seed": 4}, files)
+    for others in ({"a.jpg": 7}, files | {"b.jpg": 9}, files | {"c.jpg": 1}):
+        message = (
+            "partial: was begun otherwise: the files that words are learned of are "
+            "others, or were changed. Go on with the same settings and files, remove"
+        )
+        with pytest.raises(IndexFileError, match=message):
+            index_builder.kept_encoder(path, settings, others)
     kept = tmp_path / f"{path.name}.partial" / "encoder.safetensors"
     whole = kept.read_bytes()
     kept.write_bytes(whole[:-1])  # is learned again
-    assert index_builder.kept_encoder(path, settings) is None
+    assert index_builder.kept_encoder(path, settings, files) is None
     build(path, named(0, 4))
     assert not kept.parent.exists()
     with pytest.raises(IndexFileError, match="is there already"):
-        index_builder.kept_encoder(path, settings)
+        index_builder.kept_encoder(path, settings, files)
 
 
 def test_building_is_refused(path, tmp_path):

@@ -206,6 +206,25 @@ def test_pictures_that_became_squares_otherwise_are_refused(
     assert code == 1 and "was begun otherwise: warp is area-0, now area-1. Go on" in err
 
 
+def test_words_of_another_folder_are_refused(root, index, monkeypatch):
+    """The run before learned of `photos/a`; a file then changes, and changes back."""
+    with monkeypatch.context() as stopped:
+        stopped.setattr(task, "_build", _stop)
+        assert index(*ONE, folder="photos/a")[0] == 130
+    message = "partial: was begun otherwise: the files that words are learned of are ot"
+    code, _, err = index(*ONE, folder="photos/b")
+    assert code == 1 and message in err
+    shutil.copy("photos/a/0.png", "kept.png")
+    write_picture(root / "photos" / "a" / "0.png", seed=99)
+    assert os.path.getsize("photos/a/0.png") != os.path.getsize("kept.png")
+    code, _, err = index(*ONE, folder="photos/a")
+    assert code == 1 and message in err
+    shutil.copy("kept.png", "photos/a/0.png")
+    code, _, err = index(*ONE, folder="photos/a")
+    assert code == 0 and "going on with the words of the run before" in err
+    assert ids() == [f"photos/a/{i}.png" for i in (0, 2, 4, 6, 8)]
+
+
 def _stop(*_):
     raise KeyboardInterrupt
 
