@@ -6,9 +6,15 @@ The database holds two frames of every video below CLIPS, at a quarter and three
 quarters of it; the query is the frame in the middle, which is in no database. Right is
 a first result of the same scene: the same video, or one of the same group of UCF101
 (`v_<class>_g<group>_c<clip>`), whose clips were cut from one recording.
+
+OUT keeps the index, and beside it what it was built by: a second run searches it again,
+and is refused where its flags, weights or clips are others.
 """
 
 import argparse
+import hashlib
+import json
+import os
 import re
 import shlex
 import sys
@@ -17,12 +23,16 @@ from pathlib import Path
 
 from benchmarks import environment, running
 from benchmarks.arguments import count
+from vidzoo.atomic import write_text
 from vidzoo.errors import VidzooError
 from vidzoo.metrics import wilson_interval
+from vidzoo.retrieval.index_file import differing
 from vidzoo.tasks import index, search
+from vidzoo.tasks.initial_weights import fingerprint
 from vidzoo_data import pictures
 
 PROGRAM = "benchmarks.retrieval_clips"
+_INDEX, _SETTINGS = "clips.index", "clips.json"
 _UCF101 = re.compile(r"(v_\w+_g\d+)_c\d+")
 
 
@@ -34,23 +44,11 @@ def main(argv=None) -> int:
 def measure(args) -> dict:
     """Builds the index, searches it, counts; JSON-ready."""
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / "clips.index"
-    started = time.perf_counter()
-    if not path.exists():
-        index.run(
-            args.clips,
-            path,
-            network=args.network,
-            weights=args.weights,
-            layer=args.layer,
-            scales=args.scales,
-            size=args.size,
-            num_words=args.num_words,
-            num_frames=2,
-            seed=args.seed,
-        )
-    indexed = time.perf_counter()
+    path = args.out / _INDEX
     listed = pictures.list_pictures("folder", args.clips).pictures
+    started = time.perf_counter()
+    _build(args, path, listed)
+    indexed = time.perf_counter()
     videos = [each.path for each in listed if each.is_video]
     found = search.run(path, videos, num_frames=1, top=1)
     searched = time.perf_counter()
@@ -75,6 +73,59 @@ def measure(args) -> dict:
         "environment": environment.describe(),
         "command": f"python -m {PROGRAM} {shlex.join(sys.argv[1:])}".rstrip(),
     }
+
+
+def _build(args, path, listed):
+    """Makes the index, or checks that the one that is there was made likewise."""
+    made_by = {
+        "network": args.network,
+        "layer": args.layer,
+        "scales": args.scales,
+        "size": args.size,
+        "num_words": args.num_words,
+        "num_frames": 2,
+        "seed": args.seed,
+    }
+    settings = made_by | {
+        "weights": _weights(args.weights),
+        "clips": _clips(args.clips, listed),
+    }
+    file = path.with_name(_SETTINGS)
+    if path.exists():
+        _check_settings(path, file, settings)
+        return
+    index.run(args.clips, path, weights=args.weights, **made_by)
+    write_text(file, json.dumps(settings, indent=1) + "\n")
+
+
+def _weights(given):
+    file = Path(given)
+    return f"SHA-256 {fingerprint(file)}" if file.is_file() else given
+
+
+def _clips(folder, listed):
+    """Which clips these are: the folder, their number, and their names and sizes."""
+    names = [
+        (os.path.relpath(p, folder), p.stat().st_size if p.exists() else 0)
+        for p in (each.path for each in listed)
+    ]
+    digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    return f"{len(names)} files of {folder.resolve()}, SHA-256 {digest[:16]}"
+
+
+def _check_settings(path, file, settings):
+    try:
+        before = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise VidzooError(
+            f"{path}: is there, but not how it was built: {file.name} cannot be read "
+            f"({error}). Remove the index, or choose another folder (OUT)."
+        ) from None
+    if found := differing(before, settings):
+        raise VidzooError(
+            f"{path}: was built otherwise: {'; '.join(found)}. Remove it to build it "
+            "again, or choose another folder (OUT)."
+        )
 
 
 def scene(path: str) -> str:

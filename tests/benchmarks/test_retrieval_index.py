@@ -34,7 +34,27 @@ def test_frames_find_their_videos(tmp_path, capsys, monkeypatch):
     assert "P@1 1.000, 0.510 to 1.000, of 4 queries" in capsys.readouterr().out
     measured = json.loads((tmp_path / "results.json").read_text())
     assert (measured["precision_at_1"], measured["wrong"]) == (1, [])
+    capsys.readouterr()
+
+    built = (tmp_path / "clips.index").read_bytes()
+    assert retrieval_clips.main(flags) == 0  # by the index that is there
+    assert "P@1 1.000" in capsys.readouterr().out
+    assert retrieval_clips.main([*flags, "--seed=1", "--num_words=5"]) == 1
+    message = "clips.index: was built otherwise: num_words is 4, now 5; seed is 0, now"
+    assert message in capsys.readouterr().err
     write_video(clips / "v_A_g02_c01.avi", num_frames=2)
+    assert retrieval_clips.main(flags) == 1
+    err = capsys.readouterr().err
+    assert "was built otherwise: clips is 4 files of " in err
+    assert "Remove it to build it again, or choose another folder (OUT)" in err
+    (tmp_path / "clips.json").unlink()
+    assert retrieval_clips.main(flags) == 1
+    assert (
+        "clips.json cannot be read ([Errno 2] No such file" in capsys.readouterr().err
+    )
+    assert json.loads((tmp_path / "results.json").read_text())["seed"] == 0
+    assert (tmp_path / "clips.index").read_bytes() == built
+
     (tmp_path / "clips.index").unlink()
     assert retrieval_clips.main(flags) == 1
     assert "has too few frames for three different ones" in capsys.readouterr().err
