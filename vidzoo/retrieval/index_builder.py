@@ -17,12 +17,11 @@ import numpy as np
 
 from vidzoo.atomic import remove_leftovers, replacing, write_text
 from vidzoo.errors import IndexFileError
-from vidzoo.retrieval import index_file, index_format
+from vidzoo.retrieval import index_file, index_format, index_parts
 from vidzoo.retrieval.index_file import Encoder, IndexFile
 from vidzoo.retrieval.index_format import ENCODER, INDEX, PART, Entry, Rows
 
 _PLAN, _ENCODER = "plan.json", "encoder.safetensors"
-_PARTS = "part-*.safetensors"
 
 
 class IndexBuilder:
@@ -70,7 +69,8 @@ class IndexBuilder:
                 before made of a file that is gone, or has another size now, is dropped.
             adds: whether to add to an index that is there.
             notes: see `IndexFile`; of a new index.
-            part_length: after how many vectors they are written out.
+            part_length: after how many vectors they are written out; memory holds no
+                more than twice as many, and those of one call.
         """
         self.done = set()
         self._path, self._encoder = Path(path), encoder
@@ -80,8 +80,9 @@ class IndexBuilder:
         self._folder = _folder(self._path)
         self._fingerprint = index_file.fingerprint(encoder)
         self._dim, self._ids = None, set()
-        self._files = []  # the parts that are written
-        self._pending = []  # `(vectors, entries)` that are not
+        self._parts = index_parts.Parts(self._folder, self._fingerprint)
+        self._pending = []  # `(vectors, entries)` of whole files, not yet written
+        self._open = None  # the file of which more is to come
         self._held = contextlib.ExitStack()
 
     def __enter__(self):
@@ -108,17 +109,24 @@ class IndexBuilder:
         with self._held, contextlib.ExitStack() as quiet:
             if isinstance(error, IndexFileError):
                 quiet.enter_context(contextlib.suppress(IndexFileError))  # the same
-            self._write_part()
+            self._drop_open()
+            self._write_pending()
 
-    def append(self, vectors: np.ndarray, entries: Sequence[Entry]) -> None:
-        """Adds vectors; those of one call are kept together or not at all.
+    def append(
+        self, vectors: np.ndarray, entries: Sequence[Entry], *, more: bool = False
+    ) -> None:
+        """Adds vectors; those of one file are kept together or not at all.
 
-        So the frames of a video belong in one call: its path is then in `done` if all
-        of them are.
+        The frames of a video come in one call, or in several that follow each other, of
+        which all but the last say that there is more: so a video may be of any length.
+        Its path is then in `done`. If another path comes before its last call, or the
+        end, it is left out.
 
         Args:
             vectors: `(n, D)`.
             entries: what they are of; their paths are among the inputs.
+            more: whether more of the file is to come. Entries are then, and of the
+                calls that follow, of one path.
 
         Raises:
             ValueError: the shapes do not fit, or a path or an id is wrong.
@@ -130,16 +138,49 @@ class IndexBuilder:
                 f"`vectors` must be (n, {self._dim}) like those before. "
                 f"Received: {vectors.shape}."
             )
+        path = entries[0].path
+        if self._open is not None and self._open.path != path:
+            self._drop_open()
+        in_pieces = more or self._open is not None
         for entry in entries:
             if entry.path not in self._inputs or entry.entry_id in self._ids:
                 raise ValueError(
                     "`entries` must be of the inputs, and none there already. "
                     f"Received: {entry.entry_id} of {entry.path}."
                 )
-        self._pending.append((vectors, entries))
-        self._note(entries, vectors.shape[1])
-        if sum(len(entries) for _, entries in self._pending) >= self._part_length:
-            self._write_part()
+            if in_pieces and entry.path != path:
+                raise ValueError(
+                    f"`entries` must be of {path} alone, of which there is more. "
+                    f"Received: {entry.entry_id} of {entry.path}."
+                )
+        self._dim = vectors.shape[1]
+        self._ids.update(entry.entry_id for entry in entries)
+        if in_pieces:
+            self._append_piece(vectors, entries, more)
+        else:
+            self._append_whole([(vectors, entries)])
+
+    def _append_whole(self, pieces):
+        self._pending += pieces
+        self.done.update(entry.path for _, entries in pieces for entry in entries)
+        if _num_entries(self._pending) >= self._part_length:
+            self._write_pending()
+
+    def _append_piece(self, vectors, entries, more):
+        self._open = self._open or _OpenFile(entries[0].path)
+        self._open.waiting.append((vectors, entries))
+        self._open.entry_ids.update(entry.entry_id for entry in entries)
+        if more:
+            if _num_entries(self._open.waiting) >= self._part_length:
+                self._write_pending()  # first, so that pieces follow each other
+                self._write_open(None)
+            return
+        if self._open.parts:
+            self._write_open(len(self._open.entry_ids))
+            self.done.add(self._open.path)
+        else:
+            self._append_whole(self._open.waiting)
+        self._open = None
 
     def finish(self) -> IndexFile:
         """Makes the parts one index, with what was in it, and removes them.
@@ -147,22 +188,23 @@ class IndexBuilder:
         Raises:
             IndexFileError: nothing was added to a new index, or it cannot be written.
         """
-        self._write_part()
-        if not self._files and not self._adds:
+        self._drop_open()
+        self._write_pending()
+        if not self._parts.files and not self._adds:
             raise IndexFileError(
                 f"{self._path}: there is nothing to put into it: nothing was added of "
                 f"{len(self._inputs)} pictures and videos."
             )
         self._ids.clear()  # room for what is read
         with index_format.naming_errors(self._path):
-            if self._files:
+            if self._parts.files:
                 self._write_index()
             _remove(self._folder)
         return IndexFile.load(self._path, self._encoder)
 
     def _write_index(self):
         every = [] if self._stored is None else [self._stored]
-        every += [index_format.read(file, PART) for file in self._files]
+        every += [index_format.read(file, PART) for file in self._parts.files]
         index_file.write_index(
             self._path,
             self._encoder,
@@ -183,23 +225,23 @@ class IndexBuilder:
         self._ids.update(entry.entry_id for entry in entries)
         self.done.update(entry.path for entry in entries)
 
-    def _write_part(self):
-        if not self._pending:
-            return
-        number = 1 + int(self._files[-1].stem.split("-")[1]) if self._files else 0
-        file = self._folder / f"part-{number:06d}.safetensors"
-        with index_format.naming_errors(file), replacing(file) as opened:
-            index_format.write(
-                opened,
-                PART,
-                {"fingerprint": self._fingerprint},
-                [vectors for vectors, _ in self._pending],
-                self._dim,
-                [entry for _, entries in self._pending for entry in entries],
-                {},
-            )
-        self._files.append(file)
-        self._pending = []
+    def _write_pending(self):
+        if self._pending:
+            self._parts.write(self._pending)
+            self._pending = []
+
+    def _write_open(self, num_entries):
+        opened = self._open
+        part = self._parts.write_piece(opened.waiting, opened.path, num_entries)
+        opened.parts.append(part)
+        opened.waiting = []
+
+    def _drop_open(self):
+        """Leaves out a file of which not all came."""
+        if self._open is not None:
+            dropped, self._open = self._open, None
+            self._ids -= dropped.entry_ids
+            self._parts.remove(dropped.parts)
 
     def _take_up(self):
         plan = _claim(self._folder)
@@ -209,10 +251,9 @@ class IndexBuilder:
                 f"{self._folder}: was begun with another encoder: {differing}. Remove "
                 "it, or choose another name."
             )
-        remove_leftovers(self._folder / _PARTS)
-        for file in sorted(self._folder.glob(_PARTS)):
-            if not self._take_part(file, plan["inputs"]):
-                file.unlink()
+        before = plan.get("inputs", {})
+        for part in self._parts.take_up(lambda entries: self._is_old(entries, before)):
+            self._note(part.entries, part.vectors.shape[1])
         plan = {
             "fingerprint": self._fingerprint,
             "description": self._encoder.description(),
@@ -221,20 +262,32 @@ class IndexBuilder:
         }
         write_text(self._folder / _PLAN, json.dumps(plan))
 
-    def _take_part(self, file, inputs_before):
-        """Whether a part is whole, and of files that are as they were."""
-        try:
-            stored = index_format.read(file, PART)
-        except IndexFileError:
-            return False  # what was in it is made again
-        if any(entry.entry_id in self._ids for entry in stored.entries):
-            return False  # the run before was killed when all was done but tidying up
-        for path in {entry.path for entry in stored.entries}:
-            if self._inputs.get(path, -1) != inputs_before.get(path):
-                return False
-        self._files.append(file)
-        self._note(stored.entries, stored.vectors.shape[1])
-        return True
+    def _is_old(self, entries, inputs_before):
+        """Whether entries of the run before are of files that are as they were."""
+        if any(entry.entry_id in self._ids for entry in entries):
+            return False  # that run was killed when all was done but tidying up
+        return all(
+            self._inputs.get(path, -1) == inputs_before.get(path)
+            for path in {entry.path for entry in entries}
+        )
+
+
+class _OpenFile:
+    """A video of which not all vectors have come.
+
+    Attributes:
+        path: as its entries have it.
+        waiting: `(vectors, entries)` that are not yet written.
+        parts: those that are written; they hold nothing else.
+        entry_ids: of both.
+    """
+
+    def __init__(self, path):
+        self.path, self.waiting, self.parts, self.entry_ids = path, [], [], set()
+
+
+def _num_entries(pieces):
+    return sum(len(entries) for _, entries in pieces)
 
 
 def check_absent(path: Path) -> None:
@@ -351,9 +404,9 @@ def _claim(folder):
 
 def _remove(folder):
     """The plan last, for a next run to know the folder by."""
-    for name in (_PARTS, _ENCODER, _PLAN):
+    for name in (index_parts.NAMES, _ENCODER, _PLAN):
         remove_leftovers(folder / name)
-    for file in (*folder.glob(_PARTS), folder / _ENCODER, folder / _PLAN):
+    for file in (*folder.glob(index_parts.NAMES), folder / _ENCODER, folder / _PLAN):
         file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not if there are other files in it
         folder.rmdir()

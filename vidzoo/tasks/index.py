@@ -364,12 +364,14 @@ def _build(index, encoder, reading, pictures, add, notes):
         if len(todo) < len(inputs):
             _log.info("%d of %d files are there", len(inputs) - len(todo), len(inputs))
         with Progress("index", len(todo), "files") as progress:
-            for number, file in enumerate(encode(encoder, reading, todo, failures), 1):
-                frames = zip(file.frames, file.seconds, strict=True)
-                path = paths[file.picture]
+            num_whole = 0
+            for piece in encode(encoder, reading, todo, failures):
+                frames = zip(piece.frames, piece.seconds, strict=True)
+                path = paths[piece.picture]
                 entries = [index_paths.entry(path, *frame) for frame in frames]
-                builder.append(file.vectors, entries)
-                progress.update(number + len(failures))
+                builder.append(piece.vectors, entries, more=piece.more)
+                num_whole += not piece.more
+                progress.update(num_whole + len(failures))
         opened = builder.finish()
     return {
         "index": str(index),

@@ -1,4 +1,4 @@
-"""Pictures and frames of videos to the vectors that an index holds, file by file."""
+"""Pictures and frames of videos to the vectors that an index holds, part by part."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,21 @@ FPS = 1.0  # frames per second of a video, unless told
 
 
 class Encoded(NamedTuple):
-    """The vectors of a picture, or of all frames that were taken of a video.
+    """The vector of a picture, or those of a video's frames: all, or some in a row.
 
     Attributes:
         picture: it.
         vectors: float32 `(n, D)`.
         frames: n numbers of a video's frames; `(None,)` of a picture.
         seconds: when they begin.
+        more: whether more of the video may come; if it breaks, nothing does.
     """
 
     picture: data.Picture
     vectors: np.ndarray
     frames: tuple[int | None, ...]
     seconds: tuple[float | None, ...]
+    more: bool
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,10 @@ def encode(
     pictures: Sequence[data.Picture],
     failures: list[data.Failure],
 ) -> Iterator[Encoded]:
-    """Encodes files in order; of a file that cannot be read to its end nothing comes.
+    """Encodes files in order, those of a video in pieces, in a fixed amount of memory.
 
-    Memory holds a batch of images and the vectors of one file.
+    Memory holds two batches of images and of vectors, however long a video is. Of a
+    file that cannot be read to its end no piece comes that says that there is no more.
 
     Args:
         encoder: gives the vectors.
@@ -95,19 +98,22 @@ def encode(
     """
     broken, num_seen = set(), 0
     with closing(reading.batches(pictures, failures)) as batches:
-        rows = _rows(encoder, batches)
-        for picture, group in itertools.groupby(rows, key=lambda row: row[0]):
-            # To know where a file ends, the next one was begun: `failures` is complete.
-            _, vectors, frames, seconds = zip(*group, strict=True)
+        pieces = itertools.chain(_pieces(encoder, batches), [None])
+        for piece, following in itertools.pairwise(pieces):
+            picture = piece[0]
+            # To know whether it ends, the next file was begun: `failures` is complete.
             broken.update(failure.picture for failure in failures[num_seen:])
             num_seen = len(failures)
             if picture not in broken:
-                yield Encoded(picture, np.stack(vectors), frames, seconds)
+                more = following is not None and following[0] == picture
+                yield Encoded(*piece, more)
 
 
-def _rows(encoder, batches):
+def _pieces(encoder, batches):
+    """`(picture, vectors, frames, seconds)` of each file in each batch."""
     for batch in batches:
-        vectors = encoder(batch.images)
-        yield from zip(
-            batch.pictures, vectors, batch.frames, batch.seconds, strict=True
-        )
+        vectors, start = encoder(batch.images), 0
+        for picture, rows in itertools.groupby(batch.pictures):
+            place = slice(start, start + len(list(rows)))
+            yield picture, vectors[place], batch.frames[place], batch.seconds[place]
+            start = place.stop

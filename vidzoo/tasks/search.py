@@ -114,13 +114,18 @@ def _of_files(encoder, reading, queries):
     failures = []
     files = [data.Picture(str(i), Path(path)) for i, path in enumerate(queries)]
     found = [
-        _Query(str(file.picture.path), frame, seconds, vector, None)
-        for file in encode(encoder, reading, files, failures)
+        (
+            piece.picture,
+            _Query(str(piece.picture.path), frame, seconds, vector, None),
+        )
+        for piece in encode(encoder, reading, files, failures)
         for frame, seconds, vector in zip(
-            file.frames, file.seconds, file.vectors, strict=True
+            piece.frames, piece.seconds, piece.vectors, strict=True
         )
     ]
-    return found, {str(each.picture.path): each.reason for each in failures}
+    broken = {each.picture for each in failures}
+    reasons = {str(each.picture.path): each.reason for each in failures}
+    return [query for picture, query in found if picture not in broken], reasons
 
 
 def _search(index, queries, top, expand):

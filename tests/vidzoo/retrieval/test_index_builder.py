@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -76,6 +77,123 @@ def test_frames_of_a_video_stay_together(path):
         builder.append(vectors_of([f.entry_id for f in frames]), frames)
         assert builder.done == {"clip.avi"}
         assert list(builder.finish().entries) == frames
+
+
+CLIP = [Entry(f"clip.avi#{i}", "clip.avi", i / 2) for i in range(7)]
+WITH_CLIP = {"a.jpg": 9, "clip.avi": 5, "z.jpg": 9}
+
+
+def append_pieces(builder, entries, last=True, step=2):
+    """Yields after each call; without the last one the clip is not whole."""
+    for start in range(0, len(entries), step):
+        some = entries[start : start + step]
+        more = not last or start + step < len(entries)
+        builder.append(vectors_of([e.entry_id for e in some]), some, more=more)
+        yield
+
+
+def build_with_clip(path, after=lambda: None, **options):
+    """A picture, a clip in pieces, a picture; `after` each call that adds something."""
+    with IndexBuilder(path, Fitted(), WITH_CLIP, **options) as builder:
+        done = set(builder.done)
+        for name in WITH_CLIP:
+            if name in done:
+                continue
+            if name != "clip.avi":
+                builder.append(vectors_of([name]), entries_of([name]))
+                after()
+                continue
+            for number, _ in enumerate(append_pieces(builder, CLIP), 1):
+                assert (name in builder.done) == (number == 4)
+                after()
+        return done, builder.finish()
+
+
+@pytest.fixture
+def with_clip(tmp_path):
+    """The index of both pictures and the clip, saved at once."""
+    entries = [*entries_of(["a.jpg"]), *CLIP, *entries_of(["z.jpg"])]
+    vectors = vectors_of([entry.entry_id for entry in entries])
+    index_file.save(tmp_path / "saved", Fitted(), vectors, entries)
+    return (tmp_path / "saved").read_bytes()
+
+
+@pytest.mark.parametrize("part_length", [1, 2, 3, 5, 100])
+def test_a_video_may_come_in_pieces(part_length, path, with_clip):
+    build_with_clip(path, part_length=part_length)
+    assert path.read_bytes() == with_clip
+
+
+def test_pieces_count_once_all_are_there(path, with_clip, tmp_path):
+    """What a kill after any call leaves is gone on with, and never half a clip."""
+    left = []
+
+    def keep():
+        left.append(tmp_path / f"{len(left)}.index")
+        shutil.copytree(f"{path}.partial", f"{left[-1]}.partial")
+
+    build_with_clip(path, keep, part_length=1)
+    assert len(left) == 1 + 4 + 1
+    found = [build_with_clip(each)[0] for each in left]
+    assert all(each.read_bytes() == with_clip for each in left)
+    assert found[:4] == [{"a.jpg"}] * 4
+    assert found[4:] == [{"a.jpg", "clip.avi"}, set(WITH_CLIP)]
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_a_damaged_piece_is_made_again_with_the_others(number, path, with_clip):
+    with IndexBuilder(path, Fitted(), WITH_CLIP, part_length=1) as builder:
+        builder.append(vectors_of(["a.jpg"]), entries_of(["a.jpg"]))
+        list(append_pieces(builder, CLIP))
+    parts = sorted(path.with_name(f"{path.name}.partial").glob("part-*"))
+    assert len(parts) == 5
+    parts[number].write_bytes(parts[number].read_bytes()[:-5])
+    done, _ = build_with_clip(path)
+    assert done == {"a.jpg"} and path.read_bytes() == with_clip
+
+
+@pytest.mark.parametrize("part_length", [1, 100])
+def test_a_video_that_breaks_is_left_out(part_length, path, tmp_path):
+    """Another file comes, or the end, before its last piece."""
+    with IndexBuilder(path, Fitted(), WITH_CLIP, part_length=part_length) as builder:
+        builder.append(vectors_of(["a.jpg"]), entries_of(["a.jpg"]))
+        list(append_pieces(builder, CLIP, last=False))
+        builder.append(vectors_of(["z.jpg"]), entries_of(["z.jpg"]))
+        assert builder.done == {"a.jpg", "z.jpg"}
+        list(append_pieces(builder, CLIP, last=False))
+        builder.finish()
+    saved = save(tmp_path / "saved", ["a.jpg", "z.jpg"])
+    assert path.read_bytes() == saved.read_bytes()
+
+
+def test_pieces_are_of_one_file(path):
+    with IndexBuilder(path, Fitted(), WITH_CLIP) as builder:
+        others = entries_of(["a.jpg", "z.jpg"])
+        message = "of a.jpg alone, of which there is more. Received: z.jpg of z.jpg"
+        with pytest.raises(ValueError, match=message):
+            builder.append(np.ones((2, 6)), others, more=True)
+        builder.append(np.ones((2, 6)), CLIP[:2], more=True)
+        with pytest.raises(
+            ValueError, match="none there already. Received: clip.avi#1"
+        ):
+            builder.append(np.ones((2, 6)), CLIP[1:3])
+
+
+def test_memory_does_not_grow_with_a_video(path):
+    """Of 40 and of 400 calls of 32 kB each."""
+    peaks = []
+    for number in (40, 400):
+        tracemalloc.start()
+        with IndexBuilder(
+            path.with_name(f"{number}"), Fitted(), {"clip.avi": 5}, part_length=16
+        ) as builder:
+            for i in range(number):
+                entries = [Entry(f"clip.avi#{i}-{j}", "clip.avi", i) for j in range(4)]
+                builder.append(np.ones((4, 2048)), entries, more=i < number - 1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert path.with_name(f"{number}.partial").is_dir()
+    assert peaks[1] - peaks[0] < 360 * 32_768 / 8
 
 
 def add_all(path, names, inputs, **options):
