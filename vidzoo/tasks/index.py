@@ -24,12 +24,11 @@ from vidzoo.retrieval.features import SIZE
 from vidzoo.retrieval.vocabulary import NUM_WORDS
 from vidzoo.retrieval.whitening import DIMENSION
 from vidzoo.tasks import index_encoder, index_paths
+from vidzoo.tasks.aggregations import AGGREGATIONS
+from vidzoo.tasks.aggregations import NORMALIZATIONS as _NORMALIZATIONS
 from vidzoo.tasks.index_images import Reading, encode, frames_taken
 from vidzoo_data import pictures as data
 
-AGGREGATIONS = {"vlad": "vlad", "bow": "bag_of_words", "fisher": "fisher_vector"}
-"""As the flag has it, and as `vidzoo.retrieval.Encoder`."""
-_NORMALIZATIONS = {"vlad": "intra", "bow": "none", "fisher": "ssr"}  # by default
 # What is learned is learned of at most so many files: all of the paper's data sets.
 SAMPLE = 10_000
 # PCA to D dimensions wants 10 D vectors: whitening few vectors to almost as many
