@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.vidzoo.retrieval import indexes
+from vidzoo import retrieval
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("vidzoo", "vidzoo_data", "benchmarks")
 # Parts that run on every Keras backend, also where TensorFlow is not installed.
@@ -158,6 +161,7 @@ def loaded_after(code):
         "import vidzoo.errors",
         "import vidzoo_data",
         "import vidzoo.metrics",
+        "import vidzoo.retrieval; vidzoo.retrieval.IndexFile, vidzoo.retrieval.nearest",
         "import vidzoo.evaluation, vidzoo.tasks.fuse",
         "import vidzoo_data.records.encode; sys.modules.pop('cv2')",
         "import vidzoo_data.flow; sys.modules.pop('cv2')",
@@ -178,6 +182,34 @@ def test_these_verbs_load_no_backend(argument, said):
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
     assert not loaded
+
+
+@pytest.mark.parametrize(
+    "verb, argument, said",
+    [
+        ("index-remove", "p001.jpg", "2 left"),
+        ("search", "--query_ids=p001.jpg", "p000.jpg"),
+    ],
+)
+def test_an_index_is_read_without_a_backend(verb, argument, said, tmp_path):
+    index = indexes.save(tmp_path / "pictures.index", indexes.named(0, 3))
+    arguments = ["vidzoo", verb, str(index), argument]
+    code = f"sys.argv = {arguments}; from vidzoo.cli import main; main()"
+    loaded, done = loaded_after(code)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    assert set(loaded) <= {"cv2"}
+
+
+def test_parts_of_retrieval_are_what_they_are_called():
+    for name in retrieval.__all__:
+        found = getattr(retrieval, name)
+        if name not in ("index_file", "BEST_LAYERS", "PROTOCOLS"):
+            assert (found.__name__, found.__module__.rpartition(".")[0]) == (
+                *(name, "vidzoo.retrieval"),
+            )
+    with pytest.raises(AttributeError, match="'vidzoo.retrieval' has no .* 'Index'"):
+        _ = retrieval.Index
 
 
 def test_networks_load_no_tensorflow_of_their_own():

@@ -1,9 +1,11 @@
 """The verbs that find pictures and frames of videos: index, index-remove, search."""
 
 import argparse
+import importlib
 
 from vidzoo.cli import flags
 from vidzoo.cli.codes import DONE, FAILED, SKIPPED
+from vidzoo.quiet import without_greetings
 
 
 def index(verbs):
@@ -117,13 +119,14 @@ def index_remove(verbs):
         help="path or id of a picture, of a video (all of it), or of a frame (VIDEO#9)",
     )
     verb.add_argument("--json", action="store_true", help="print the result as JSON")
-    verb.set_defaults(function=_run_index_remove)
+    verb.set_defaults(function=_run_index_remove, needs=None)
 
 
 def _run_index_remove(args):
-    from vidzoo.tasks import index, show_retrieval
+    from vidzoo.tasks import index_remove, show_retrieval
 
-    show_retrieval.removed(index.remove(args.index, args.names), as_json=args.json)
+    summary = index_remove.run(args.index, args.names)
+    show_retrieval.removed(summary, as_json=args.json)
     return DONE
 
 
@@ -153,12 +156,15 @@ def search(verbs):
     _add_weights(verb, "of INDEX's network, if they are not where they were")
     _add_frames(verb, "as INDEX")
     verb.add_argument("--json", action="store_true", help="print as JSON")
-    verb.set_defaults(function=_run_search)
+    verb.set_defaults(function=_run_search, needs=None)
 
 
 def _run_search(args):
     from vidzoo.tasks import search, show_retrieval
 
+    if args.queries:  # entries of the index need no network
+        with without_greetings():
+            importlib.import_module("tensorflow")
     names = (
         *("query_ids", "top", "expand", "html", "weights", "fps", "num_frames"),
         "accept_license",

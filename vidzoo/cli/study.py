@@ -47,11 +47,9 @@ def retrieval_study(verbs):
         type=_dimensions,
         help="of PCA with whitening, or none (none,128)",
     )
+    verb.add_argument("--aggregation", help="vlad (the default), bow or fisher")
     verb.add_argument(
-        "--aggregation", help="vlad (the default), bag_of_words or fisher_vector"
-    )
-    verb.add_argument(
-        "--normalization", help="of the aggregation: intra (the default), ssr or none"
+        "--normalization", help="intra, ssr or none (vlad intra, bow none, fisher ssr)"
     )
     verb.add_argument("--size", type=flags.count, help="pixels at scale 1 (224)")
     verb.add_argument("--batch_size", type=flags.count, help="pictures at once (8)")
@@ -75,11 +73,9 @@ def _run_retrieval_study(args):
     options = flags.given(
         args,
         *(*names, "scales", "num_words", "vocabularies", "dimensions"),
-        *("aggregation", "size", "batch_size", "seed", "accept_license", "layers"),
+        *("aggregation", "normalization", "size", "batch_size", "seed"),
+        *("accept_license", "layers"),
     )
-    if args.normalization is not None:
-        none = args.normalization == "none"
-        options["normalization"] = None if none else args.normalization
     options["weights"] = _weights_of(args.weights, args.networks)
     found = retrieval_study.run(args.path, args.out, **options)
     show_study.study(found, as_json=args.json)

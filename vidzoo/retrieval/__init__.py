@@ -1,27 +1,38 @@
 """Image retrieval: pictures and frames of video, found by what they look like.
 
 Source: dissertation, chapter 2. Images become vectors by their local features, which an
-index keeps and search compares.
+index keeps and search compares. Each part is imported when first asked for: what is in
+an index is searched without a backend.
 """
 
-from vidzoo.retrieval import index_file
-from vidzoo.retrieval.bag_of_words import BagOfWords
-from vidzoo.retrieval.encoder import Encoder
-from vidzoo.retrieval.features import Features, descriptors, feature_maps
-from vidzoo.retrieval.fisher_vector import FisherVector
-from vidzoo.retrieval.index_builder import IndexBuilder
-from vidzoo.retrieval.index_file import IndexFile
-from vidzoo.retrieval.index_format import Entry
-from vidzoo.retrieval.layers import BEST_LAYERS, layer_names
-from vidzoo.retrieval.patches import NearestPatches
-from vidzoo.retrieval.protocols import PROTOCOLS, Measured, measure
-from vidzoo.retrieval.sample import Sample
-from vidzoo.retrieval.search import concatenate, expand_queries, nearest
-from vidzoo.retrieval.vlad import VLAD
-from vidzoo.retrieval.vocabulary import learn_codebook, learn_mixture
-from vidzoo.retrieval.whitening import Whitening
+import importlib
 
-__all__ = [
+_HOMES = {
+    "BEST_LAYERS": "layers",
+    "PROTOCOLS": "protocols",
+    "VLAD": "vlad",
+    "BagOfWords": "bag_of_words",
+    "Encoder": "encoder",
+    "Entry": "index_format",
+    "Features": "features",
+    "FisherVector": "fisher_vector",
+    "IndexBuilder": "index_builder",
+    "IndexFile": "index_file",
+    "Measured": "protocols",
+    "NearestPatches": "patches",
+    "Sample": "sample",
+    "Whitening": "whitening",
+    "concatenate": "search",
+    "descriptors": "features",
+    "expand_queries": "search",
+    "feature_maps": "features",
+    "layer_names": "layers",
+    "learn_codebook": "vocabulary",
+    "learn_mixture": "vocabulary",
+    "measure": "protocols",
+    "nearest": "search",
+}
+__all__ = [  # noqa: PLE0604
     "BEST_LAYERS",
     "PROTOCOLS",
     "VLAD",
@@ -47,3 +58,16 @@ __all__ = [
     "measure",
     "nearest",
 ]
+
+
+def __getattr__(name):
+    if name == "index_file":
+        return importlib.import_module("vidzoo.retrieval.index_file")
+    if name in _HOMES:
+        module = importlib.import_module(f"vidzoo.retrieval.{_HOMES[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module 'vidzoo.retrieval' has no attribute '{name}'")
+
+
+def __dir__():
+    return __all__

@@ -2,7 +2,8 @@
 
 What is added goes into small files in `INDEX.partial`, each written whole or not at all
 and checked when a later run finds it. `finish` makes them one index, in the order of
-its entries, so that it is the same to the byte whether or not it was interrupted.
+its entries: of equal vectors it is the same to the byte whether or not it was
+interrupted. Vectors that a network makes in other batches may differ in last digits.
 The encoder can be kept there too: learning it comes first, and takes long.
 """
 

@@ -1,8 +1,8 @@
 """An index: one file of vectors, what they are of, and the encoder that made them.
 
 Every change writes a new file and renames it, so that whatever interrupts it leaves the
-old index or the new one. Entries are in the order of path, time and id: an index is the
-same to the byte however it came about.
+old index or the new one. Entries are in the order of path, time and id: an index of
+equal vectors is the same to the byte however it came about.
 """
 
 import contextlib

@@ -22,9 +22,15 @@ _MARGIN = 1e-5
 def nearest(database, queries, top: int) -> tuple[np.ndarray, np.ndarray]:
     """The `top` nearest vectors to each query, nearest first.
 
-    By matrix products over a few rows at a time, in memory that does not grow with the
-    database, which may be a memory-mapped array. What may be among the nearest is then
-    compared by its exact distance; of equal ones the first in the database comes first.
+    By matrix products over a few rows at a time, in memory that beside the result does
+    not grow with the database, which may be a memory-mapped array. What may be among
+    the nearest is then compared by its distance as float64 differences give it; of
+    equal ones the first in the database comes first. Where half of the database or
+    more is wanted, the products are in float64, and only those pairs are compared whose
+    distance these leave open: about one in thousands, and all that are nearly equal.
+
+    Either way distances are those of the differences, rounded to float32, and between
+    equal vectors exactly 0.
 
     Args:
         database: `(N, D)`.
@@ -41,14 +47,13 @@ def nearest(database, queries, top: int) -> tuple[np.ndarray, np.ndarray]:
     queries = np.asarray(queries, np.float32)
     _check(database, queries, top)
     top = min(top, len(database))
-    found = [
-        _nearest(database, queries[i : i + _QUERIES], top)
-        for i in range(0, len(queries), _QUERIES)
-    ]
-    if not found:
-        return np.empty((0, top), np.int64), np.empty((0, top), np.float32)
-    places, distances = zip(*found, strict=True)
-    return np.concatenate(places), np.concatenate(distances)
+    find = _ranked if 2 * top >= len(database) else _nearest
+    places = np.empty((len(queries), top), np.int64)
+    distances = np.empty((len(queries), top), np.float32)
+    for i in range(0, len(queries), _QUERIES):
+        part = slice(i, i + _QUERIES)
+        places[part], distances[part] = find(database, queries[part], top)
+    return places, distances
 
 
 def expand_queries(
@@ -109,6 +114,13 @@ def _check(database, queries, top):
         raise ValueError("`database` is empty: there is nothing to find.")
 
 
+def _check_finite(squares, start):
+    """Of rows of the database, the first of which is `start`."""
+    if not np.isfinite(squares).all():
+        place = start + int(np.flatnonzero(~np.isfinite(squares))[0])
+        raise ValueError(f"`database` holds NaN or infinity, in row {place}.")
+
+
 def _nearest(database, queries, top):
     """Every core takes the next rows until there are none; then their best meet."""
     starts = iter(range(0, len(database), _ROWS))  # shared: `next` is atomic
@@ -146,9 +158,7 @@ class _Best:
         x lets pass is few of them where all are about as long.
         """
         halves = np.einsum("nd,nd->n", rows, rows) / 2
-        if not np.isfinite(halves).all():
-            place = start + int(np.flatnonzero(~np.isfinite(halves))[0])
-            raise ValueError(f"`database` holds NaN or infinity, in row {place}.")
+        _check_finite(halves, start)
         np.matmul(rows, self._queries.T, out=products)
         bound = (self._squares - self.distances[:, -1] ** 2) / 2
         if len(rows) > self._top:  # no more than `top` of these can be of use
@@ -160,7 +170,8 @@ class _Best:
         near = products.ravel()[found] - halves[row] >= bound[query]
         if near.any():
             row, query = row[near], query[near]
-            self.add(query, row + start, self._distances(query, rows, row))
+            found = _distances(rows, row, self._queries, query)
+            self.add(query, row + start, found)
 
     def add(self, query, place, distance):
         """Notes candidates; they wait, as sorting a few takes as long as many."""
@@ -168,16 +179,6 @@ class _Best:
         self._num_waiting += len(query)
         if 2 * self._num_waiting >= self.places.size:
             self.merge()
-
-    def _distances(self, query, rows, row):
-        """Of some pairs, exactly; a few pairs at a time, as any number may be equal."""
-        found = np.empty(len(query), np.float32)
-        step = max(1, _VALUES // rows.shape[1])
-        for i in range(0, len(query), step):
-            part = slice(i, i + step)
-            gaps = rows[row[part]].astype(np.float64) - self._queries[query[part]]
-            found[part] = np.sqrt(np.einsum("cd,cd->c", gaps, gaps))
-        return found
 
     def _tighter(self, products, halves, bound):
         open_queries = np.flatnonzero(np.isneginf(bound))
@@ -222,3 +223,65 @@ def _places_above(products, bounds):
     rows = next(n for n in (16, 4, 1) if len(products) % n == 0)
     wide = products.reshape(-1, rows * len(bounds))
     return np.flatnonzero(wide >= np.tile(bounds, rows))
+
+
+def _distances(rows, row, queries, query):
+    """Of some pairs, exactly; a few pairs at a time, as any number may be equal."""
+    found = np.empty(len(query), np.float32)
+    step = max(1, _VALUES // rows.shape[1])
+    for i in range(0, len(query), step):
+        part = slice(i, i + step)
+        near = np.asarray(rows[row[part]], np.float32)
+        gaps = near.astype(np.float64) - queries[query[part]]
+        found[part] = np.sqrt(np.einsum("cd,cd->c", gaps, gaps))
+    return found
+
+
+# The whole database in order
+
+
+def _ranked(database, queries, top):
+    """As `_nearest`, by the distances of all pairs: faster where most are wanted."""
+    products, row_squares, squares = _products(database, queries)
+    places = np.empty((len(queries), top), np.int64)
+    distances = np.empty((len(queries), top), np.float32)
+
+    def rank(span):
+        totals = squares[span, None] + row_squares
+        found = _by_products(database, queries[span], products[span], totals)
+        places[span] = np.argsort(found, axis=1, kind="stable")[:, :top]
+        distances[span] = np.take_along_axis(found, places[span], axis=1)
+
+    for_all_cores = -(-len(queries) // parallel.num_workers())
+    step = max(1, min(for_all_cores, _VALUES // len(database)))
+    parallel.run(rank, [slice(i, i + step) for i in range(0, len(queries), step)])
+    return places, distances
+
+
+def _products(database, queries):
+    """In float64: `(Q, N)` of all pairs, and the squares of rows and of queries."""
+    queries = queries.astype(np.float64)
+    products = np.empty((len(queries), len(database)))
+    row_squares = np.empty(len(database))
+    step = max(1, _VALUES // database.shape[1])
+    for start in range(0, len(database), step):
+        part = slice(start, start + step)
+        rows = np.asarray(database[part], np.float32).astype(np.float64)
+        row_squares[part] = np.einsum("nd,nd->n", rows, rows)
+        _check_finite(row_squares[part], start)
+        np.matmul(queries, rows.T, out=products[:, part])
+    return products, row_squares, np.einsum("qd,qd->q", queries, queries)
+
+
+def _by_products(database, queries, products, totals):
+    """Distances, float32 `(Q, N)`: |x|^2 + |q|^2 - 2 q.x where that tells all digits.
+
+    The bound is of the rounding of sums of D products, here and in `_distances`.
+    """
+    squares = totals - 2 * products
+    totals *= 2 * np.finfo(np.float64).eps * (queries.shape[1] + 8)
+    least = np.sqrt(np.maximum(squares - totals, 0)).astype(np.float32)
+    most = np.sqrt(np.maximum(squares + totals, 0)).astype(np.float32)
+    query, place = np.nonzero(least != most)
+    least[query, place] = _distances(database, place, queries, query)
+    return least

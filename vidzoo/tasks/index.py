@@ -1,4 +1,4 @@
-"""`vidzoo index FOLDER INDEX` and `vidzoo index-remove INDEX ENTRY…`."""
+"""`vidzoo index FOLDER INDEX`: pictures and videos to a file to search in."""
 
 import logging
 from collections.abc import Sequence
@@ -23,12 +23,11 @@ from vidzoo.retrieval.features import SIZE
 from vidzoo.retrieval.vocabulary import NUM_WORDS
 from vidzoo.retrieval.whitening import DIMENSION
 from vidzoo.tasks import index_encoder, index_paths
+from vidzoo.tasks.aggregations import AGGREGATIONS
+from vidzoo.tasks.aggregations import NORMALIZATIONS as _NORMALIZATIONS
 from vidzoo.tasks.index_images import Reading, encode, frames_taken
 from vidzoo_data import pictures as data
 
-AGGREGATIONS = {"vlad": "vlad", "bow": "bag_of_words", "fisher": "fisher_vector"}
-"""As the flag has it, and as `vidzoo.retrieval.Encoder`."""
-_NORMALIZATIONS = {"vlad": "intra", "bow": "none", "fisher": "ssr"}  # by default
 # What is learned is learned of at most so many files: all of the paper's data sets.
 SAMPLE = 10_000
 # PCA to D dimensions wants 10 D vectors: whitening few vectors to almost as many
@@ -141,27 +140,6 @@ def run(
     frames = {name: notes[name] for name in ("fps", "num_frames")}
     reading = Reading(encoder.features.image_sizes, **frames, **reading)
     return _build(index, encoder, reading, pictures, add, notes)
-
-
-def remove(index, names: Sequence[str]) -> dict:
-    """Removes pictures, whole videos, or single frames from an index.
-
-    Args:
-        index: the file.
-        names: ids or paths, see `vidzoo.tasks.index_paths.find`.
-
-    Returns:
-        `index`, and the numbers of entries `removed` and left.
-
-    Raises:
-        IndexFileError: as `vidzoo.retrieval.index_file.remove`.
-    """
-    opened = IndexFile.load(index)
-    places = index_paths.find(opened, names)
-    ids = {opened.entries[place].entry_id for place in places}
-    index_file.remove(index, ids)
-    left = len(opened.entries) - len(ids)
-    return {"index": str(index), "removed": len(ids), "num_entries": left}
 
 
 def _check_names(given):

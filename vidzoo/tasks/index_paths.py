@@ -1,7 +1,7 @@
 """Names of an index's entries: paths as seen from the index's folder.
 
-So an index and its pictures may be moved together, and is the same to the byte
-wherever it is built. A frame of a video is `<path>#<number>`.
+So an index and its pictures may be moved together, and no name in it depends on where
+it was built. A frame of a video is `<path>#<number>`.
 """
 
 import os

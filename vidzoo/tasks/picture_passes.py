@@ -1,7 +1,7 @@
 """Passes over pictures at several sizes at once."""
 
-import contextlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from vidzoo_data import pictures
 def read(
     listed: Sequence[pictures.Picture], sides: Sequence[int], batch_size: int
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """One pass over all pictures, in order and in a fixed memory.
+    """One pass over all pictures, in order and in a fixed memory; each decoded once.
 
     Args:
         listed: pictures, no videos.
@@ -27,13 +27,10 @@ def read(
     """
     failures = []
     options = {"batch_size": batch_size, "failures": failures}
-    with contextlib.ExitStack() as stack:
-        streams = [pictures.batches(listed, side, **options) for side in sides]
-        for stream in streams:
-            stack.enter_context(contextlib.closing(stream))
-        for parts in zip(*streams, strict=True):
+    with closing(pictures.batches(listed, tuple(sides), **options)) as batches:
+        for batch in batches:
             _check(failures)
-            yield tuple(part.images for part in parts)
+            yield batch.images
     _check(failures)
 
 

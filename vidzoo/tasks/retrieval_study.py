@@ -13,14 +13,12 @@ from pathlib import Path
 from vidzoo.errors import UsageError
 from vidzoo.locking import locked
 from vidzoo.progress import Progress
-from vidzoo.retrieval import PROTOCOLS, Features, bag_of_words, layer_names
+from vidzoo.retrieval import PROTOCOLS, Features, layer_names
 from vidzoo.retrieval import layers as named_layers
-from vidzoo.retrieval import normalization as normalizations
-from vidzoo.retrieval.encoder import AGGREGATIONS
 from vidzoo.retrieval.features import SIZE
 from vidzoo.retrieval.vocabulary import NUM_WORDS
 from vidzoo.retrieval.whitening import DIMENSION, SAMPLE_SIZE
-from vidzoo.tasks import study_cells, study_encoding, study_report
+from vidzoo.tasks import aggregations, study_cells, study_encoding, study_report
 from vidzoo.tasks.initial_weights import fingerprint, located
 from vidzoo.tasks.study_cells import Cell, Cells
 from vidzoo.weights import open_weights
@@ -43,7 +41,7 @@ def run(
     vocabularies: int = 3,
     dimensions: Sequence[int | None] | None = None,
     aggregation: str = "vlad",
-    normalization: str | None = "intra",
+    normalization: str | None = None,
     size: int = SIZE,
     batch_size: int = 8,
     seed: int = 0,
@@ -70,8 +68,9 @@ def run(
         vocabularies: how many of each size; their seeds are `seed` and those after it.
         dimensions: of PCA with whitening; None among them for vectors as they are. By
             default None and, if there are so many pictures, 128.
-        aggregation: as `Encoder.fit` has it.
-        normalization: likewise.
+        aggregation: `"vlad"`, `"bow"` or `"fisher"`.
+        normalization: `"intra"`, `"ssr"` or `"none"`; by default that of the
+            aggregation's source.
         size: pixels of an image's side at scale 1.
         batch_size: pictures at once.
         seed: of the first vocabulary.
@@ -92,7 +91,9 @@ def run(
     """
     out = Path(out)
     study_cells.check_folder(out)
-    _check(layout, aggregation, normalization, scales, num_words, vocabularies)
+    _check_names(layout, aggregation, normalization)
+    _check_numbers(scales, num_words, vocabularies)
+    normalization = normalization or aggregations.NORMALIZATIONS[aggregation]
     chosen = _layers_of(networks, layers)
     options = {
         "root": root,
@@ -125,7 +126,11 @@ def run(
             dimensions=dimensions,
         )
         study.settings = study_encoding.Settings(
-            *(data, aggregation, normalization, size, batch_size, study.folder),
+            data=data,
+            **aggregations.of_encoder(aggregation, normalization),
+            size=size,
+            batch_size=batch_size,
+            folder=study.folder,
             on_pictures=study.on_pictures,
         )
         seeds = range(seed, seed + vocabularies)
@@ -234,21 +239,23 @@ class _Study:
         return self._features[1]
 
 
-def _check(layout, aggregation, normalization, scales, num_words, vocabularies):
-    normal = normalizations.NORMALIZATIONS
-    if aggregation == "bag_of_words":
-        normal = bag_of_words.NORMALIZATIONS
-    for flag, value, choices in (
-        ("layout", layout, tuple(PROTOCOLS)),
-        ("aggregation", aggregation, tuple(AGGREGATIONS)),
-        ("normalization", normalization, normal),
-    ):
-        if value not in choices:
-            listed = ", ".join(str(choice or "none") for choice in choices)
-            raise UsageError(
-                f"no {flag} '{value or 'none'}' here. Choose one of: {listed} "
-                f"(--{flag})."
-            )
+def _check_names(layout, aggregation, normalization):
+    _check_name("layout", layout, PROTOCOLS)
+    _check_name("aggregation", aggregation, aggregations.AGGREGATIONS)
+    if normalization is not None:
+        choices = aggregations.choices(aggregation)
+        _check_name("normalization", normalization, choices, f" of {aggregation}")
+
+
+def _check_name(flag, value, choices, whose=""):
+    if value not in choices:
+        raise UsageError(
+            f"no {flag}{whose} '{value}' here. Choose one of: {', '.join(choices)} "
+            f"(--{flag})."
+        )
+
+
+def _check_numbers(scales, num_words, vocabularies):
     for flag, values in (
         ("scales", scales),
         ("num_words", num_words),

@@ -8,8 +8,7 @@ import numpy as np
 
 from vidzoo.errors import UsageError
 from vidzoo.retrieval import IndexFile, expand_queries, nearest
-from vidzoo.tasks import index_encoder, index_paths, search_sheet
-from vidzoo.tasks.index_images import Reading, encode, frames_taken
+from vidzoo.tasks import index_paths, search_sheet
 from vidzoo_data import pictures as data
 
 
@@ -75,18 +74,9 @@ def run(
     looked_for = [_of_entry(opened, i) for i in index_paths.find(opened, query_ids)]
     failed = {}
     if queries:
-        encoder = index_encoder.open_encoder(
-            opened, weights, accept_license=accept_license
-        )
-        if fps is None and num_frames is None:
-            fps, num_frames = (opened.notes.get(n) for n in ("fps", "num_frames"))
-        reading = Reading(
-            encoder.features.image_sizes,
-            **frames_taken(fps, num_frames),
-            batch_size=batch_size,
-            workers=2,
-        )
-        found, failed = _of_files(encoder, reading, queries)
+        network = {"weights": weights, "accept_license": accept_license}
+        frames = {"fps": fps, "num_frames": num_frames}
+        found, failed = _of_files(opened, queries, network, frames, batch_size)
         looked_for = found + looked_for
     results = {
         "index": str(index),
@@ -109,8 +99,21 @@ def _of_entry(index, place):
     )
 
 
-def _of_files(encoder, reading, queries):
+def _of_files(index, queries, network, frames, batch_size):
     """Queries in their order, and path to reason of those that cannot be read."""
+    # Here, as these load a backend, which a search by entries does without.
+    from vidzoo.tasks import index_encoder
+    from vidzoo.tasks.index_images import Reading, encode, frames_taken
+
+    encoder = index_encoder.open_encoder(index, **network)
+    if set(frames.values()) == {None}:
+        frames = {name: index.notes.get(name) for name in frames}
+    reading = Reading(
+        encoder.features.image_sizes,
+        **frames_taken(**frames),
+        batch_size=batch_size,
+        workers=2,
+    )
     failures = []
     files = [data.Picture(str(i), Path(path)) for i, path in enumerate(queries)]
     found = [

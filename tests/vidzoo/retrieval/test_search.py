@@ -1,5 +1,7 @@
 """Exact search against all distances sorted."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,84 @@ def test_a_database_on_disk(tmp_path, in_small_parts):
     np.testing.assert_array_equal(found[0], expected[0])
 
 
+# The whole database in order, by all products
+
+
+def shifted(seed, count):
+    return drawn(seed, count) * 0.5 + 1000
+
+
+def counts(seed, count):
+    """Small whole numbers: sums of squares are exact, and many distances equal."""
+    numbers = np.random.default_rng(seed).integers(0, 3, (count, 6))
+    return numbers.astype(np.float32)
+
+
+def long_and_short(seed, count):
+    powers = np.random.default_rng(seed).uniform(-4, 4, (count, 1))
+    return (drawn(seed, count) * 10**powers).astype(np.float32)
+
+
+def almost_equal(seed, count):
+    """Pairs that differ in the last digit of one value."""
+    rows = drawn(seed, count)
+    rows[1::2] = rows[: count - 1 : 2]
+    rows[1::2, 3] = np.nextafter(rows[1::2, 3], 9)
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("made", [drawn, shifted, counts, long_and_short, almost_equal])
+def test_ranks_as_sorting_does(in_small_parts, made, seed):
+    """Queries out of the database, which holds everything twice, and others."""
+    database = made(seed, 60)
+    database = np.concatenate([database, database])
+    queries = np.concatenate([database[::7], made(seed + 100, 4)])
+    places, distances = nearest(database, queries, len(database))
+    expected = by_sorting(database, queries, len(database))
+    np.testing.assert_array_equal(distances, expected[1])
+    np.testing.assert_array_equal(places, expected[0])
+    own = np.flatnonzero((database[:, None] == queries).all(axis=2))
+    assert len(own) and (distances == 0).sum() == len(own)
+
+
+@pytest.mark.parametrize("made", [drawn, shifted, counts, almost_equal])
+def test_both_ways_find_the_same(made):
+    database = made(0, 400)
+    few = nearest(database, database[:9], 150)
+    most = nearest(database, database[:9], 250)
+    for one, other in zip(few, most, strict=True):
+        np.testing.assert_array_equal(one, other[:, :150])
+
+
+def test_few_pairs_are_compared_again(monkeypatch):
+    """Those with themselves, and what a product leaves open."""
+    pairs, compare = [], searches._distances
+
+    def compared(rows, row, queries, query):
+        pairs.append(len(query))
+        return compare(rows, row, queries, query)
+
+    monkeypatch.setattr(searches, "_distances", compared)
+    database = drawn(0, 600, 256)
+    database /= np.linalg.norm(database, axis=1, keepdims=True)
+    nearest(database, database[:100], len(database))
+    assert 100 <= sum(pairs) < 100 + 60_000 // 1000
+
+
+def test_memory_of_ranking_is_that_of_the_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(searches, "_VALUES", 2**14)
+    rows = drawn(0, 4000, 512)
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    nearest(mapped[:100], rows[:1], 100)  # what is loaded only once
+    tracemalloc.start()
+    places, distances = nearest(mapped, rows[:6], len(rows))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * (places.nbytes + distances.nbytes) + 8 * 2**17 < rows.nbytes / 3
+
+
 def test_no_query():
     places, distances = nearest(drawn(0, 9), drawn(1, 0), 4)
     assert places.shape == distances.shape == (0, 4)
@@ -141,5 +221,7 @@ def test_what_cannot_be_searched():
     rows[4, 2] = np.nan
     with pytest.raises(ValueError, match="`database` holds NaN or infinity, in row 4"):
         nearest(rows, rows[:2], 1)
+    with pytest.raises(ValueError, match="`database` holds NaN or infinity, in row 4"):
+        nearest(rows, rows[:2], 30)
     with pytest.raises(ValueError, match="`queries` hold NaN or infinity"):
         nearest(rows[:3], rows[3:6], 1)

@@ -10,7 +10,7 @@ import pytest
 
 from vidzoo.models import backbones, image_classifier
 from vidzoo.retrieval import Encoder, Features, Whitening, feature_maps
-from vidzoo.tasks import retrieval_study, study_encoding
+from vidzoo.tasks import index, retrieval_study, study_encoding
 from vidzoo.weights import save_weights
 from vidzoo_data.pictures import read
 
@@ -197,6 +197,33 @@ def test_oxford(folder, vidzoo):
 
 
 @pytest.mark.parametrize(
+    "aggregation, normalization, size",
+    [("vlad", "intra", 2 * 32), ("bow", "none", 2), ("fisher", "ssr", 4 * 32)],
+)
+def test_encoders_by_the_names_and_defaults_of_an_index(
+    aggregation, normalization, size, folder, vidzoo
+):
+    """Without `--normalization` they are their sources'."""
+    code, out, err = vidzoo(*STUDY, *QUICK, f"--aggregation={aggregation}", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    about = {"aggregation": aggregation, "normalization": normalization}
+    assert about.items() <= found["settings"].items()
+    assert found["rows"][1]["vector_size"] == size
+    settings = index._settings({"aggregation": aggregation}, "folder")
+    assert about.items() <= settings.items()
+    code, _, err = vidzoo(*STUDY, *QUICK, *(f"--{k}={v}" for k, v in about.items()))
+    assert code == 0, err  # the same study
+
+
+def test_words_that_are_counted_have_no_block(folder, vidzoo):
+    arguments = ("--aggregation=bow", "--normalization=intra")
+    code, _, err = vidzoo(*STUDY, *QUICK, *arguments)
+    assert code == 2
+    assert "no normalization of bow 'intra' here. Choose one of: ssr, none" in err
+
+
+@pytest.mark.parametrize(
     "change, message",
     [
         ("--layers=res3,conv9", "no layer 'conv9'. Choose some of: tiny: conv1, res2"),
@@ -205,7 +232,8 @@ def test_oxford(folder, vidzoo):
         ("--dimensions=9", "9 is not 1 to 8, the largest possible of 9 pictures"),
         ("--num_words=100", "`num_words` is 100, but there are 9 descriptors"),
         ("--aggregation=sum", "no aggregation 'sum' here. Choose one of: vlad"),
-        ("--aggregation=bag_of_words", "no normalization 'intra' here.* ssr, none"),
+        ("--aggregation=bag_of_words", "'bag_of_words' here.* vlad, bow, fisher"),
+        ("--normalization=l2", "no normalization of vlad 'l2' here.* intra, ssr, none"),
         ("--scales=1,1", "--scales: give different numbers of 1 or more.*1, 1"),
         ("--weights=vgg16=x.npz", "--weights: vgg16 is not one of the networks, tiny"),
         ("--weights=tiny=a,tiny=b", "give NETWORK=WEIGHTS once for each network"),

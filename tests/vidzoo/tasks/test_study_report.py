@@ -69,11 +69,44 @@ def test_the_gain_is_query_by_query():
     assert 0.15 <= gain["low"] < 0.3 < gain["high"] <= 0.45
 
 
+SETTINGS = {"aggregation": "vlad", "normalization": "intra", "size": 224}
+
+
+def published(cells, layout="holidays", **settings):
+    found = study_report.summary(data(layout), cells, SETTINGS | settings)
+    return [row["published"] for row in found["tables"]]
+
+
 def test_the_papers_numbers_stand_beside_its_data_sets():
-    tables = study_report.summary(data(), CELLS, {})["tables"]
-    assert [row["published"] for row in tables] == [0.840, 0.836]
-    tables = study_report.summary(data("csv"), CELLS, {})["tables"]
-    assert [row["published"] for row in tables] == [None, None]
+    assert published(CELLS) == [0.840, 0.836]
+    assert published(CELLS, "csv") == [None, None]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"aggregation": "bow", "normalization": "none"},
+        {"normalization": "ssr"},
+        {"size": 192},
+    ],
+)
+def test_but_not_beside_what_is_measured_otherwise(settings):
+    assert published(CELLS, **settings) == [None, None]
+
+
+def test_nor_beside_other_words_scales_layers_and_dimensions():
+    made = content(0.8, 0.8, 0.8, 0.8)
+    others = (
+        Cell("googlenet", LOW, (1, 2), 16, 0),
+        Cell("googlenet", LOW, (1, 3), 100, 0),
+        Cell("googlenet", LOW, (1, 2, 3), 100, 0),
+        Cell("googlenet", HIGH, (1, 2), 100, 0),
+        Cell("googlenet", LOW, (1, 2), 100, 0, 64),
+        Cell("resnet50", "res3", (1, 2), 100, 0),
+    )
+    assert published(dict.fromkeys(others, made)) == [None] * len(others)
+    own = Cell("vgg16", "conv4_2", (1, 2), 100, 0)
+    assert published({own: made}) == [0.838]
 
 
 @pytest.mark.parametrize(
