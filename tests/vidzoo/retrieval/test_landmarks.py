@@ -83,6 +83,6 @@ def test_a_low_layer_finds_landmarks_at_scale_2(shared_data):
         rankings = dict(zip(ids, np.array(ids)[places].tolist(), strict=True))
         measured = measure("csv", listing.queries, rankings)
         found.append(measured.mean_average_precision)
-    # docs/retrieval.md has 0.755, and 0.716 ± 0.024 for slightly other descriptors: less
-    # than the latter's mean of three by three of its deviations. The last layer has 0.45.
+    # docs/retrieval.md has 0.755, and 0.716 ± 0.024 for slightly other descriptors: by
+    # three of its deviations less than the latter's mean. The last layer has 0.45.
     assert np.mean(found) >= 0.716 - 3 * 0.024 / 3**0.5
