@@ -3,7 +3,7 @@
 `import vidzoo` loads no backend: its parts are imported when first asked for.
 """
 
-import importlib
+from vidzoo import deferred
 
 __version__ = "0.1.0"
 __all__ = [
@@ -19,9 +19,4 @@ __all__ = [
     "training",
     "weights",
 ]
-
-
-def __getattr__(name):
-    if name in __all__:
-        return importlib.import_module(f"vidzoo.{name}")
-    raise AttributeError(f"module 'vidzoo' has no attribute '{name}'")
+__getattr__, __dir__ = deferred.attributes(__name__, {name: name for name in __all__})

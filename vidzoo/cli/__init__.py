@@ -39,7 +39,8 @@ def _parse(argv):
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(needs="tensorflow")  # a package to import, without a word
+    # A package to import, without a word; or a function that tells it by the flags.
+    parser.set_defaults(needs="tensorflow")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for add in (
         runs.demo,
@@ -59,9 +60,10 @@ def _run(args):
     show_vidzoo_logs_only()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        if args.needs is not None:
+        needs = args.needs(args) if callable(args.needs) else args.needs
+        if needs is not None:
             with without_greetings():
-                importlib.import_module(args.needs)
+                importlib.import_module(needs)
         code = args.function(args)
     except ModuleNotFoundError as error:
         if error.name not in ("tensorflow", "keras"):

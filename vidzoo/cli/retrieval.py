@@ -1,11 +1,9 @@
 """The verbs that find pictures and frames of videos: index, index-remove, search."""
 
 import argparse
-import importlib
 
 from vidzoo.cli import flags
 from vidzoo.cli.codes import DONE, FAILED, SKIPPED
-from vidzoo.quiet import without_greetings
 
 
 def index(verbs):
@@ -156,15 +154,17 @@ def search(verbs):
     _add_weights(verb, "of INDEX's network, if they are not where they were")
     _add_frames(verb, "as INDEX")
     verb.add_argument("--json", action="store_true", help="print as JSON")
-    verb.set_defaults(function=_run_search, needs=None)
+    verb.set_defaults(function=_run_search, needs=_network_of_queries)
+
+
+def _network_of_queries(args):
+    """Entries of the index, as queries, need no network."""
+    return "tensorflow" if args.queries else None
 
 
 def _run_search(args):
     from vidzoo.tasks import search, show_retrieval
 
-    if args.queries:  # entries of the index need no network
-        with without_greetings():
-            importlib.import_module("tensorflow")
     names = (
         *("query_ids", "top", "expand", "html", "weights", "fps", "num_frames"),
         "accept_license",

@@ -1,6 +1,6 @@
 """The networks, one per file; each builder is imported when first asked for."""
 
-import importlib
+from vidzoo import deferred
 
 _BUILDERS = {
     "ActionFlowNet": "actionflownet",
@@ -56,14 +56,4 @@ __all__ = [  # noqa: PLE0604
     "TwoStream",
     "VGG16",
 ]
-
-
-def __getattr__(name):
-    if name in _BUILDERS:
-        module = importlib.import_module(f"vidzoo.models.{_BUILDERS[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module 'vidzoo.models' has no attribute '{name}'")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__ = deferred.attributes(__name__, _BUILDERS)

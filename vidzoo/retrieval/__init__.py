@@ -5,9 +5,10 @@ index keeps and search compares. Each part is imported when first asked for: wha
 an index is searched without a backend.
 """
 
-import importlib
+from vidzoo import deferred
 
 _HOMES = {
+    "index_file": "index_file",
     "BEST_LAYERS": "layers",
     "PROTOCOLS": "protocols",
     "VLAD": "vlad",
@@ -58,16 +59,4 @@ __all__ = [  # noqa: PLE0604
     "measure",
     "nearest",
 ]
-
-
-def __getattr__(name):
-    if name == "index_file":
-        return importlib.import_module("vidzoo.retrieval.index_file")
-    if name in _HOMES:
-        module = importlib.import_module(f"vidzoo.retrieval.{_HOMES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module 'vidzoo.retrieval' has no attribute '{name}'")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__ = deferred.attributes(__name__, _HOMES)

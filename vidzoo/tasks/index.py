@@ -17,14 +17,10 @@ from vidzoo.retrieval import (
     index_file,
     layer_names,
 )
-from vidzoo.retrieval import normalization as normalizations
-from vidzoo.retrieval.bag_of_words import NORMALIZATIONS as OF_BAG_OF_WORDS
 from vidzoo.retrieval.features import SIZE
 from vidzoo.retrieval.vocabulary import NUM_WORDS
 from vidzoo.retrieval.whitening import DIMENSION
-from vidzoo.tasks import index_encoder, index_paths
-from vidzoo.tasks.aggregations import AGGREGATIONS
-from vidzoo.tasks.aggregations import NORMALIZATIONS as _NORMALIZATIONS
+from vidzoo.tasks import aggregations, index_encoder, index_paths
 from vidzoo.tasks.index_images import Reading, encode, frames_taken
 from vidzoo_data import pictures as data
 
@@ -122,7 +118,7 @@ def run(
         "seed": seed,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    _check_names(given)
+    aggregations.check(given.get("aggregation", "vlad"), given.get("normalization"))
     reading = {"batch_size": batch_size, "workers": workers}
     listed = data.list_pictures(
         layout, folder, root=root, group_column=group_column, ground_truth=ground_truth
@@ -142,22 +138,6 @@ def run(
     return _build(index, encoder, reading, pictures, add, notes)
 
 
-def _check_names(given):
-    aggregation = given.get("aggregation", "vlad")
-    if aggregation not in AGGREGATIONS:
-        raise UsageError(
-            f"--aggregation={aggregation}: give one of {', '.join(AGGREGATIONS)}."
-        )
-    normalization = given.get("normalization", _NORMALIZATIONS[aggregation])
-    choices = normalizations.NORMALIZATIONS
-    choices = OF_BAG_OF_WORDS if aggregation == "bow" else choices
-    if normalization not in (names := [each or "none" for each in choices]):
-        raise UsageError(
-            f"--normalization={normalization}: of {aggregation} give one of "
-            f"{', '.join(names)}."
-        )
-
-
 def _settings(given, layout):
     """What an index is made by, as a run that goes on must be told it again."""
     network = given.get("network", "googlenet")
@@ -169,7 +149,8 @@ def _settings(given, layout):
         "size": given.get("size", SIZE),
         "aggregation": aggregation,
         "num_words": given.get("num_words", NUM_WORDS),
-        "normalization": given.get("normalization", _NORMALIZATIONS[aggregation]),
+        "normalization": given.get("normalization")
+        or aggregations.NORMALIZATIONS[aggregation],
         "dimension": given.get("dimension", "auto"),
         **frames_taken(given.get("fps"), given.get("num_frames")),
         "sample": given.get("sample", SAMPLE),
@@ -204,7 +185,7 @@ def _own(index, given, weights, accept_license):
             )
     opened = IndexFile.load(index)
     about = opened.description | opened.notes
-    short = {long: short for short, long in AGGREGATIONS.items()}
+    short = {long: short for short, long in aggregations.AGGREGATIONS.items()}
     about["aggregation"] = short.get(about.get("aggregation"))
     for name in ("normalization", "dimension"):
         about[name] = about.get(name) or "none"
@@ -244,15 +225,15 @@ def _learned(index, settings, listed, weights, accept_license, reading):
 
 
 def _learn(features, settings, reading, pictures):
-    normalization = settings["normalization"]
     learning = _Pass("words", reading, pictures)
     try:
         encoder = index_encoder.PictureEncoder.fit(
             features,
             learning.images,
-            aggregation=AGGREGATIONS[settings["aggregation"]],
+            **aggregations.of_encoder(
+                settings["aggregation"], settings["normalization"]
+            ),
             num_words=settings["num_words"],
-            normalization=None if normalization == "none" else normalization,
             seed=settings["seed"],
         )
         dimension = _dimension(settings["dimension"], learning.num_images, encoder.size)

@@ -91,7 +91,12 @@ def run(
     """
     out = Path(out)
     study_cells.check_folder(out)
-    _check_names(layout, aggregation, normalization)
+    if layout not in PROTOCOLS:
+        raise UsageError(
+            f"no layout '{layout}' here. Choose one of: {', '.join(PROTOCOLS)} "
+            "(--layout)."
+        )
+    aggregations.check(aggregation, normalization)
     _check_numbers(scales, num_words, vocabularies)
     normalization = normalization or aggregations.NORMALIZATIONS[aggregation]
     chosen = _layers_of(networks, layers)
@@ -237,22 +242,6 @@ class _Study:
                 raise UsageError(str(error)) from error
             self._features = key, features
         return self._features[1]
-
-
-def _check_names(layout, aggregation, normalization):
-    _check_name("layout", layout, PROTOCOLS)
-    _check_name("aggregation", aggregation, aggregations.AGGREGATIONS)
-    if normalization is not None:
-        choices = aggregations.choices(aggregation)
-        _check_name("normalization", normalization, choices, f" of {aggregation}")
-
-
-def _check_name(flag, value, choices, whose=""):
-    if value not in choices:
-        raise UsageError(
-            f"no {flag}{whose} '{value}' here. Choose one of: {', '.join(choices)} "
-            f"(--{flag})."
-        )
 
 
 def _check_numbers(scales, num_words, vocabularies):

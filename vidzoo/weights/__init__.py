@@ -3,9 +3,10 @@
 Each part is imported when first asked for: the table of presets needs no backend.
 """
 
-import importlib
+from vidzoo import deferred
 
 _HOMES = {
+    "initialize": "initialize",
     "PRESETS": "presets",
     "Preset": "preset",
     "RemoteFile": "preset",
@@ -24,16 +25,4 @@ __all__ = [  # noqa: PLE0604
     "open_weights",
     "save_weights",
 ]
-
-
-def __getattr__(name):
-    if name == "initialize":
-        return importlib.import_module("vidzoo.weights.initialize")
-    if name in _HOMES:
-        module = importlib.import_module(f"vidzoo.weights.{_HOMES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module 'vidzoo.weights' has no attribute '{name}'")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__ = deferred.attributes(__name__, _HOMES)

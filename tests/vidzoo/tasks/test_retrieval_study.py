@@ -220,7 +220,7 @@ def test_words_that_are_counted_have_no_block(folder, vidzoo):
     arguments = ("--aggregation=bow", "--normalization=intra")
     code, _, err = vidzoo(*STUDY, *QUICK, *arguments)
     assert code == 2
-    assert "no normalization of bow 'intra' here. Choose one of: ssr, none" in err
+    assert "--normalization=intra: of bow give one of ssr, none" in err
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_words_that_are_counted_have_no_block(folder, vidzoo):
         ("--networks=vgg99", "`network` must be one of"),
         ("--dimensions=9", "9 is not 1 to 8, the largest possible of 9 pictures"),
         ("--num_words=100", "`num_words` is 100, but there are 9 descriptors"),
-        ("--aggregation=sum", "no aggregation 'sum' here. Choose one of: vlad"),
-        ("--aggregation=bag_of_words", "'bag_of_words' here.* vlad, bow, fisher"),
-        ("--normalization=l2", "no normalization of vlad 'l2' here.* intra, ssr, none"),
+        ("--aggregation=sum", "--aggregation=sum: give one of vlad, bow, fisher"),
+        ("--aggregation=bag_of_words", "=bag_of_words: give one of vlad, bow, fisher"),
+        ("--normalization=l2", "=l2: of vlad give one of intra, ssr, none"),
         ("--scales=1,1", "--scales: give different numbers of 1 or more.*1, 1"),
         ("--weights=vgg16=x.npz", "--weights: vgg16 is not one of the networks, tiny"),
         ("--weights=tiny=a,tiny=b", "give NETWORK=WEIGHTS once for each network"),
