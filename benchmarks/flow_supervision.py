@@ -18,7 +18,6 @@ training videos that no row is trained on, for the choice of settings.
 import argparse
 import csv
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -30,8 +29,9 @@ from rich.table import Table
 
 from benchmarks import environment, motion_clips, running
 from benchmarks.arguments import count
+from benchmarks.flow_rows import PRETRAINED, ROWS
 from benchmarks.motion_clips import BATCH_SIZE, NUM_FRAMES, SIZE, VIDEO_SIZE
-from vidzoo import losses, metrics, models, training
+from vidzoo import losses, metrics, training
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
 from vidzoo.training import Phase, Recipe
@@ -40,78 +40,8 @@ from vidzoo_data import synthetic
 from vidzoo_data.clips import flow_pairs, geometry
 from vidzoo_data.flow import datasets
 
-NUM_CLASSES = 8
 NUM_HELD_OUT = 160
 LABELS_PER_CLASS = (10, 25, 50, 100)
-_PAIR = {"backbone": "tiny", "frame_shape": (SIZE, SIZE, 6)}
-_CLIP = {"backbone": "tiny3d", "frame_shape": (SIZE, SIZE, 3)}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the table.
-
-    Attributes:
-        build: makes the network, given `weights`.
-        network: its name in weights files.
-        start: what it starts from, a key of `PRETRAINED`; None for random weights.
-        kind: of its clips: `"pair"`, `"clip"` or `"frame"`.
-        frozen: parts that stay as they are.
-    """
-
-    build: partial
-    network: str
-    start: str | None
-    kind: str
-    frozen: tuple[str, ...] = ()
-
-
-PRETRAINED = {
-    "flownet2f": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "pair"),
-    "chairs": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "chairs"),
-    "flownet3d": Row(partial(models.FlowNet3D, **_CLIP), "flownet3d", None, "clip"),
-    "appearance": Row(
-        partial(
-            models.TSN,
-            4,
-            num_segments=1,
-            backbone="tiny",
-            frame_shape=(SIZE, SIZE, 3),
-            dropout=0.0,
-        ),
-        "tsn",
-        None,
-        "shape",
-    ),
-}
-_DROPOUT = {"dropout": 0.5}
-_2F = partial(models.ActionFlowNet2F, NUM_CLASSES, **_PAIR, **_DROPOUT)
-_3D = partial(models.ActionFlowNet, NUM_CLASSES, **_CLIP, **_DROPOUT)
-_STACKED = partial(models.StackedFlowClassifier, NUM_CLASSES, **_PAIR, **_DROPOUT)
-_FRAME = partial(
-    models.TSN,
-    NUM_CLASSES,
-    num_segments=1,
-    backbone="tiny",
-    frame_shape=(SIZE, SIZE, 3),
-    **_DROPOUT,
-)
-_ALONE = {"decoder": False}
-ROWS = {
-    "2F scratch": Row(partial(_2F, **_ALONE), "actionflownet2f", None, "pair"),
-    "2F FlowNet fine-tune": Row(
-        partial(_2F, **_ALONE), "actionflownet2f", "flownet2f", "pair"
-    ),
-    "2F stacked": Row(_STACKED, "stacked_flow", "flownet2f", "pair", ("flownet",)),
-    "ActionFlowNet-2F": Row(_2F, "actionflownet2f", "flownet2f", "pair"),
-    "ActionFlowNet-2F (FlyingChairs)": Row(_2F, "actionflownet2f", "chairs", "pair"),
-    "1F appearance": Row(_FRAME, "tsn", "appearance", "frame"),
-    "16F scratch": Row(partial(_3D, **_ALONE), "actionflownet", None, "clip"),
-    "16F FlowNet fine-tune": Row(
-        partial(_3D, **_ALONE), "actionflownet", "flownet3d", "clip"
-    ),
-    "ActionFlowNet": Row(_3D, "actionflownet", "flownet3d", "clip"),
-}
 BASELINES = ("16F scratch", "16F FlowNet fine-tune")
 
 
