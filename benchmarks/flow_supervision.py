@@ -108,7 +108,8 @@ def _pretrained(runs, train, shapes, seed, args):
     found = {}
     for name in sorted(needed):
         row = PRETRAINED[name]
-        recipe = _recipe(row, steps.get(name, args.pretrain_steps), args)
+        num_steps = steps.get(name, args.pretrain_steps)
+        recipe = _recipe(row, num_steps, args.pretrain_learning_rate, args)
         batches = partial(motion_clips.batches, row.kind, train, seed=seed, turned=True)
         if name == "chairs":
             batches = partial(_chairs, args.chairs, seed=seed)
@@ -128,7 +129,7 @@ def _row(runs, name, labels, train, test, starts, seed, args):
     part = "held-out" if args.held_out else "test"
     file = run / f"{part}.npz"
     if not file.is_file():
-        recipe = _recipe(row, args.steps, args)
+        recipe = _recipe(row, args.steps, args.learning_rate, args)
         # Other labelled videos for each seed; a larger set holds the smaller one.
         order = np.random.default_rng(seed).permutation(len(train.labels) // 8)
         chosen = (order[:labels, None] * 8 + np.arange(8)).reshape(-1)
@@ -145,11 +146,11 @@ def _row(runs, name, labels, train, test, starts, seed, args):
         return dict(stored)
 
 
-def _recipe(row, steps, args):
+def _recipe(row, steps, learning_rate, args):
     phase = Phase(
         epochs=None,
         steps=steps,
-        learning_rate=args.learning_rate,
+        learning_rate=learning_rate,
         optimizer="adam",
         schedule="cosine",
         clip_norm=5.0,
@@ -350,10 +351,13 @@ def _parse(argv):
         "--pretrain_steps", type=count, default=3000, help="on two frames (3000)"
     )
     parser.add_argument(
-        "--pretrain_3d_steps", type=count, default=1500, help="on 16 (1500)"
+        "--pretrain_3d_steps", type=count, default=2500, help="on 16 (2500)"
     )
     parser.add_argument(
-        "--learning_rate", type=float, default=1e-3, help="Adam's (1e-3)"
+        "--learning_rate", type=float, default=1e-3, help="of rows, Adam's (1e-3)"
+    )
+    parser.add_argument(
+        "--pretrain_learning_rate", type=float, default=3e-3, help="before it (3e-3)"
     )
     parser.add_argument("--flow_weight", type=float, default=1.0, help="lambda (1)")
     parser.add_argument(

@@ -25,6 +25,7 @@ FLOW = "flow"  # the output of the highest resolution; others are flow_<stage>
 SPACE_STRIDE, TIME_STRIDE = 32, 8  # of the encoders' last maps
 _DECODER_STRIDES = (4, 8, 16, 32)
 _LEAK = 0.1  # of leaky ReLUs, as FlowNet's
+_FIRST_FLOW = 0.01  # the size of the first weights of flow, in Glorot's
 _PAIR = 2  # frames
 
 
@@ -160,10 +161,7 @@ def decode_clip(encoded: Encoded, prefix: str = "") -> dict:
         )(x)
         x = _leaky_relu(x, f"{prefix}{DECODER}_{stage}_relu")
         x = layers.Concatenate(name=f"{prefix}{DECODER}_{stage}_join")([skip, x])
-    flow = layers.Conv3D(
-        2, 3, padding="same", dtype="float32", name=f"{prefix}{DECODER}_flow"
-    )
-    return {FLOW: flow(x)}
+    return {FLOW: _to_flow(layers.Conv3D, f"{prefix}{DECODER}_flow")(x)}
 
 
 def decode_pair(encoded: Encoded, prefix: str = "") -> dict:
@@ -181,13 +179,7 @@ def decode_pair(encoded: Encoded, prefix: str = "") -> dict:
     x = maps[stages[0]]
     flows = {}
     for stage, after in zip(stages, [*stages[1:], None], strict=True):
-        flow = layers.Conv2D(
-            2,
-            3,
-            padding="same",
-            dtype="float32",
-            name=f"{prefix}{DECODER}_{stage}_flow",
-        )(x)
+        flow = _to_flow(layers.Conv2D, f"{prefix}{DECODER}_{stage}_flow")(x)
         name = FLOW if after is None else f"{FLOW}_{stage}"
         flows[name] = keras.ops.expand_dims(flow, axis=1)
         if after is None:
@@ -244,6 +236,21 @@ def _maps(backbone, x, prefix):
         x = apply(x, f"{prefix}{ENCODER}_")
         maps[stage] = x
     return maps
+
+
+def _to_flow(convolution, name):
+    """Features to flow of their resolution, close to none at first."""
+    # Most pixels hardly move. From Glorot's weights, training would spend its first
+    # hundreds of steps on unlearning the motion that these see everywhere.
+    near_zero = keras.initializers.VarianceScaling(_FIRST_FLOW**2, "fan_avg", "uniform")
+    return convolution(
+        2,
+        3,
+        padding="same",
+        kernel_initializer=near_zero,
+        dtype="float32",
+        name=name,
+    )
 
 
 def _deconvolution(x, filters, name):
