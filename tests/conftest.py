@@ -39,3 +39,13 @@ def vidzoo_log():
     reset()
     yield
     reset()
+
+
+@pytest.fixture
+def quick_backbones(monkeypatch):
+    """`tiny` and `tiny3d` are toys, for what builds them by these names."""
+    from tests.toy_backbones import TOYS, TOYS_3D
+    from vidzoo.models import backbones
+
+    monkeypatch.setitem(backbones.BACKBONES, "tiny", TOYS["toy"])
+    monkeypatch.setitem(backbones.BACKBONES_3D, "tiny3d", TOYS_3D["toy3d"])

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from tests import toy_backbones  # noqa: F401 - puts them beside the others
 from vidzoo import models
 
 
@@ -75,7 +76,7 @@ class Entry:
         return np.broadcast_to(of_clips.reshape(-1, *[1] * (len(shape) - 1)), shape)
 
 
-_TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 3}
+_TOY = {"backbone": "toy", "frame_shape": (32, 32, 3), "num_segments": 3}
 _TOY_FLOW = _TOY | {"modality": "flow", "frame_shape": (32, 32, 4)}
 
 
@@ -84,7 +85,7 @@ def _two_stream():
     return models.TwoStream(models.TSN(7, **_TOY), models.TDN(7, **_TOY_FLOW))
 
 
-_FRAMES = {"backbone": "tiny", "frame_shape": (32, 32, 3), "fc_size": 16}
+_FRAMES = {"backbone": "toy", "frame_shape": (32, 32, 3), "fc_size": 16}
 # Stored feature maps in place of frames.
 _MAPS = {"backbone": None, "frame_shape": (2, 3, 6), "fc_size": 16}
 _LSTM = {"num_layers": 2, "num_cells": 6}
@@ -176,8 +177,8 @@ _OF_FULL_LENGTH = (
     ),
 )
 
-_CLIP = {"backbone": "tiny3d", "num_frames": 8, "frame_shape": (32, 32, 3)}
-_PAIR = {"backbone": "tiny", "frame_shape": (32, 32, 6)}
+_CLIP = {"backbone": "toy3d", "num_frames": 8, "frame_shape": (32, 32, 3)}
+_PAIR = {"backbone": "toy", "frame_shape": (32, 32, 6)}
 _FLOW_OF_CLIP = {"flow": (2, 8, 8, 8, 2)}
 _FLOW_OF_PAIR = {
     "flow_res5": (2, 1, 1, 1, 2),
@@ -249,7 +250,7 @@ ZOO = (
         partial(
             models.TSN,
             7,
-            backbone="tiny",
+            backbone="toy",
             modality="flow_image",
             frame_shape=(32, 32, 2),
         ),

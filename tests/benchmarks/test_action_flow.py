@@ -41,7 +41,7 @@ def test_memory_is_planned_by_a_line():
     assert planned["bytes_per_device"][8] == pytest.approx(200 + 300 * 16)
 
 
-def test_three_networks_are_timed_in_turn():
+def test_three_networks_are_timed_in_turn(quick_backbones):
     size = {"backbone": "tiny3d", "num_frames": 8, "frame_shape": (32, 32, 3)}
     found = actionflownet_cost.measure_inference(1, 2, **size)
     assert found["seconds"].keys() == {"classifier", "bare encoder", "multitask"}
@@ -84,7 +84,7 @@ def test_turned_flow_leads_to_the_next_frame(turn):
         assert error[moves].mean() < 0.5 * still[moves].mean()
 
 
-def test_rows_are_trained_scored_and_resumed(tmp_path, capsys):
+def test_rows_are_trained_scored_and_resumed(tmp_path, capsys, quick_backbones):
     sizes = ["--num_train=16", "--num_test=16", "--labels=1", "--seeds=0"]
     steps = ["--steps=1", "--pretrain_steps=1", "--pretrain_3d_steps=1"]
     rows = ["--rows=2F scratch,2F stacked,1F appearance,ActionFlowNet"]

@@ -26,10 +26,10 @@ def test_frames_find_their_videos(tmp_path, capsys, monkeypatch):
     for i, name in enumerate(("v_A_g01_c01", "v_A_g02_c01", "other")):
         write_video(clips / f"{name}.avi", num_frames=9, shift=1, seed=i)
     shutil.copy(clips / "v_A_g01_c01.avi", clips / "v_A_g01_c02.avi")
-    write_weights(tmp_path / "tiny.npz", seed=0)
-    flags = ["--network=tiny", "--layer", "res3", "--size=32", "--num_words=4"]
+    write_weights(tmp_path / "toy.npz", seed=0)
+    flags = ["--network=toy", "--layer", "res3", "--size=32", "--num_words=4"]
     monkeypatch.chdir(tmp_path)
-    flags = ["clips", str(tmp_path), f"--weights={tmp_path / 'tiny.npz'}", *flags]
+    flags = ["clips", str(tmp_path), f"--weights={tmp_path / 'toy.npz'}", *flags]
     assert retrieval_clips.main(flags) == 0
     assert "P@1 1.000, 0.510 to 1.000, of 4 queries" in capsys.readouterr().out
     measured = json.loads((tmp_path / "results.json").read_text())

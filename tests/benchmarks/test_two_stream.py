@@ -59,7 +59,7 @@ def test_flow_speed_counts_and_divides(tmp_path, capsys):
     assert "to loops at once" in capsys.readouterr().out
 
 
-def test_motion_shapes_runs(tmp_path, capsys):
+def test_motion_shapes_runs(tmp_path, capsys, quick_backbones):
     out = tmp_path / "out"
     out.mkdir()
     assert motion_shapes.main([str(out), "--num_train=16", "--num_test=8"]) == 0

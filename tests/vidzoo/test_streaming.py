@@ -6,7 +6,7 @@ import pytest
 
 from vidzoo import models, streaming
 
-TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_frames": None}
+TOY = {"backbone": "toy", "frame_shape": (32, 32, 3), "num_frames": None}
 LSTM = {"num_layers": 2, "num_cells": 8}
 NETWORKS = [
     ("single_frame", models.SingleFrame, {}),

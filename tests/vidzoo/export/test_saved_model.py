@@ -74,7 +74,7 @@ def export(model, classes, how, out, **options):
 
 def toy(build):
     keras.utils.set_random_seed(0)
-    model = build(3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3))
+    model = build(3, num_segments=2, backbone="toy", frame_shape=(32, 32, 3))
     random = np.random.default_rng(1)
     for variable in model.weights:
         if variable.dtype == "float32":

@@ -12,10 +12,10 @@ from vidzoo.errors import WeightsError
 from vidzoo.models import actionflownet
 from vidzoo.weights import initialize, open_weights, save_weights
 
-CLIP = {"backbone": "tiny3d", "num_frames": 8, "frame_shape": (32, 32, 3)}
-PAIR = {"backbone": "tiny", "frame_shape": (32, 32, 6)}
-PARTS_3D = {"backbone": "tiny3d", "variant": "v1"}
-PARTS_2D = {"backbone": "tiny", "variant": "v1"}
+CLIP = {"backbone": "toy3d", "num_frames": 8, "frame_shape": (32, 32, 3)}
+PAIR = {"backbone": "toy", "frame_shape": (32, 32, 6)}
+PARTS_3D = {"backbone": "toy3d", "variant": "v1"}
+PARTS_2D = {"backbone": "toy", "variant": "v1"}
 HEAD = 512 * 101 + 101
 
 
@@ -220,7 +220,7 @@ def test_stacked_takes_a_flownet(tmp_path, caplog):
 
 def test_one_frames_weights_start_two(tmp_path):
     """Two equal frames get the maps that the one frame got."""
-    one = models.TSN(5, num_segments=1, backbone="tiny", frame_shape=(32, 32, 3))
+    one = models.TSN(5, num_segments=1, backbone="toy", frame_shape=(32, 32, 3))
     file = saved(tmp_path / "tsn.npz", one, "tsn", **PARTS_2D)
     alone = initialize.backbone_alone(open_weights(file))
     pair = models.ActionFlowNet2F(5, weights=alone, **PAIR)
@@ -266,7 +266,7 @@ def test_frames_that_do_not_fit_are_refused(num_frames):
 @pytest.mark.parametrize("frame_shape", [(32, 40, 3), (32, 32, 6), (0, 32, 3)])
 def test_sizes_that_do_not_fit_are_refused(frame_shape):
     with pytest.raises(ValueError, match=r"\(H, W, 3\), with H and W multiples of 32"):
-        models.FlowNet3D(backbone="tiny3d", frame_shape=frame_shape)
+        models.FlowNet3D(backbone="toy3d", frame_shape=frame_shape)
 
 
 def test_a_clip_of_15_frames_is_refused():
@@ -279,8 +279,8 @@ def test_a_clip_of_15_frames_is_refused():
 def test_backbones_of_other_stages_are_refused():
     with pytest.raises(ValueError, match=r"1/4, 1/8, 1/16, 1/32 .* vgg16, with 1/"):
         models.FlowNet2F(backbone="vgg16", frame_shape=(64, 64, 6))
-    with pytest.raises(ValueError, match=r"\('resnet3d', 'tiny3d'\). .*'tiny'"):
-        models.FlowNet3D(backbone="tiny")
+    with pytest.raises(ValueError, match=r"\('resnet3d', 'tiny3d', 'toy3d'\). .*'toy'"):
+        models.FlowNet3D(backbone="toy")
 
 
 def test_weights_of_other_networks_are_refused(tmp_path):
@@ -288,5 +288,5 @@ def test_weights_of_other_networks_are_refused(tmp_path):
     file = saved(tmp_path / "f.npz", pair, "flownet2f", **PARTS_2D)
     with pytest.raises(WeightsError, match="of flownet2f, not of flownet3d or of its"):
         models.FlowNet3D(weights=file, **CLIP)
-    with pytest.raises(WeightsError, match="backbone tiny, but .* on resnet18"):
+    with pytest.raises(WeightsError, match="backbone toy, but .* on resnet18"):
         models.FlowNet2F(weights=file, frame_shape=(32, 32, 6))

@@ -6,6 +6,7 @@ import keras
 import pytest
 from keras import layers
 
+from tests.toy_backbones import TOYS
 from vidzoo import models
 from vidzoo.layers import PeepholeLSTM
 from vidzoo.losses import prediction
@@ -31,7 +32,8 @@ def test_every_network_is_listed():
     builders = {network.builder for network in NETWORKS.values()}
     # A two-stream network is two of these, whichever.
     assert builders == set(models.__all__) - {"TwoStream"}
-    assert set(backbones.BACKBONES) - {"tiny", "tiny_average"} <= set(NETWORKS)
+    small = {"tiny", "tiny_average", *TOYS}
+    assert set(backbones.BACKBONES) - small <= set(NETWORKS)
     for name, backbone in backbones.BACKBONES.items():
         if name in NETWORKS:
             network = NETWORKS[name]

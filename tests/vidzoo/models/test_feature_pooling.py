@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.vidzoo.models.test_backbones import num_trainable
 from tests.vidzoo.models.test_googlenet import WEIGHTS, reference_crop
-from tests.vidzoo.weights.test_initialize import randomized, tiny, weights_of
+from tests.vidzoo.weights.test_initialize import randomized, toy, weights_of
 from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.feature_pooling import (
@@ -22,7 +22,7 @@ from vidzoo.models.frame_network import FEATURES
 from vidzoo.weights import assign, initialize, preprocessing, save_weights
 
 MAPS = {"backbone": None, "frame_shape": (2, 3, 4), "fc_size": 6}
-FRAMES = {"backbone": "tiny", "frame_shape": (32, 32, 3), "fc_size": 6}
+FRAMES = {"backbone": "toy", "frame_shape": (32, 32, 3), "fc_size": 6}
 EVERY = [(p, a) for p in NETWORKS for a in AGGREGATES]
 OPEN = [each for each in EVERY if not fixed_length(*each)]
 
@@ -325,7 +325,7 @@ def test_weights_come_back(pooling, aggregate, tmp_path):
 
 def test_weights_on_a_backbone_come_back_at_any_length(tmp_path):
     model = randomized(build(num_frames=2, **FRAMES))
-    path = saved(tmp_path / "weights.npz", model, "conv_pooling", "tiny", "v1")
+    path = saved(tmp_path / "weights.npz", model, "conv_pooling", "toy", "v1")
     loaded = build(num_frames=None, weights=path, **FRAMES)
     clip = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32, 3))
     found = loaded({"clip": clip, "mask": np.ones((2, 2), bool)})
@@ -353,18 +353,18 @@ def test_other_networks_weights_are_refused(found, wanted):
 
 def test_single_frames_start_it_on_a_backbone_without_hidden_layers(caplog):
     """The CNN alone: GoogLeNet's and ResNet's classifiers read no fc7."""
-    toy = {"backbone": "tiny_average", "frame_shape": (32, 32, 3)}
+    toy = {"backbone": "toy_average", "frame_shape": (32, 32, 3)}
     single = randomized(models.SingleFrame(3, **toy))
     start = weights_of(single, "single_frame")
     model = models.FeaturePooling(3, num_frames=2, fc_size=8, weights=start, **toy)
     kernel = model.get_layer("image_conv1").kernel
     np.testing.assert_array_equal(kernel, single.get_layer("image_conv1").kernel)
-    assert "tiny for every frame; fresh: fc6, fc7, head." in caplog.text
+    assert "toy for every frame; fresh: fc6, fc7, head." in caplog.text
 
 
 def test_weights_of_another_backbone_are_refused():
     weights_file = weights_of(build(num_frames=1, **FRAMES), "conv_pooling")
-    message = "for the backbone tiny, but the model is built on features"
+    message = "for the backbone toy, but the model is built on features"
     with pytest.raises(WeightsError, match=message):
         build(weights=weights_file)
 
@@ -381,14 +381,14 @@ def test_another_number_of_classes_starts_afresh(caplog):
 
 
 def test_a_backbones_weights_are_for_every_frame(caplog):
-    backbone = randomized(tiny(9))
-    weights_file = weights_of(backbone, "tiny")
+    backbone = randomized(toy(9))
+    weights_file = weights_of(backbone, "toy")
     model = build(num_frames=2, weights=weights_file, **FRAMES)
     found = assign.named_variables(model)
     for name, array in weights_file.arrays.items():
         if not name.startswith("head/"):
             np.testing.assert_array_equal(found[f"image_{name}"], array)
-    assert caplog.messages == ["tiny.npz: tiny for every frame; fresh: fc6, fc7, head."]
+    assert caplog.messages == ["toy.npz: toy for every frame; fresh: fc6, fc7, head."]
 
 
 @pytest.fixture(scope="module")

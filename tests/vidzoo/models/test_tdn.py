@@ -11,7 +11,7 @@ from vidzoo.models.tdn import temporal_difference
 
 STAGES = ("conv1", "res2", "res3", "res4")
 MOTIONS = tuple(f"{place}_motion" for place in ("input", *STAGES))
-TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3)}
+TOY = {"backbone": "toy", "frame_shape": (32, 32, 3)}
 RANDOM = np.random.default_rng(0)
 
 
@@ -52,7 +52,7 @@ def test_flow_has_ten_channels_in_both_first_convolutions():
 def test_steady_flow_has_exactly_no_motion(modality, channels):
     """The same flow in every snippet; the difference subnetwork sees a change only."""
     shape = (32, 32, channels)
-    model = models.TDN(5, backbone="tiny", modality=modality, frame_shape=shape)
+    model = models.TDN(5, backbone="toy", modality=modality, frame_shape=shape)
     clip = np.repeat(RANDOM.integers(0, 256, (2, 1, *shape)), 3, axis=1)
     for name, motion in motions(model, clip).items():
         assert not np.any(motion), name
@@ -72,7 +72,7 @@ def test_temporal_difference_is_the_next_map_minus_this_one():
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("backbone", ["tiny", "googlenet"])
+@pytest.mark.parametrize("backbone", ["toy", "googlenet"])
 def test_a_still_clip_has_exactly_no_motion(backbone):
     model = models.TDN(5, backbone=backbone, frame_shape=(64, 64, 3), num_segments=4)
     names = [layer.name for layer in model.layers if layer.name.endswith("_motion")]
@@ -125,7 +125,7 @@ def test_difference_subnetwork_is_the_recursion_of_the_paper(model, clip):
     def stage(name, subnetwork, x):
         x = np.asarray(x, "float32")
         inputs = keras.Input(x.shape[1:])
-        build = backbones.get("tiny").stages[name]
+        build = backbones.get("toy").stages[name]
         part = keras.Model(inputs, build(inputs, f"{subnetwork}_"))
         for layer in part.layers:
             if layer.weights:
@@ -184,7 +184,7 @@ def test_difference_layers_that_are_no_prefix(layers):
 
 
 def test_other_merges_add_one_convolution_a_stage():
-    channels = (16, 16, 32, 64)  # of the tiny backbone's conv1 to res4
+    channels = (16, 16, 32, 64)  # of the toy backbone's conv1 to res4
     base = num_trainable(models.TDN(5, **TOY))
     extra = {"conv": sum(c * c + c for c in channels)}
     extra["gate"] = sum(2 * c * c + c for c in channels)

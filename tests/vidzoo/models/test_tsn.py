@@ -9,7 +9,7 @@ import pytest
 from tests.vidzoo.models.test_backbones import num_trainable
 from vidzoo import models
 
-TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3)}
+TOY = {"backbone": "toy", "frame_shape": (32, 32, 3)}
 FLOWS = [("flow", 4), ("flow_image", 2)]
 RANDOM = np.random.default_rng(0)
 
@@ -37,7 +37,7 @@ def test_logits_are_the_mean_of_each_snippets_own():
 
 
 def test_stacked_images_are_channels():
-    model = models.TSN(5, num_segments=2, backbone="tiny", frame_shape=(32, 32, 9))
+    model = models.TSN(5, num_segments=2, backbone="toy", frame_shape=(32, 32, 9))
     clip = RANDOM.integers(0, 256, (1, 2, 32, 32, 9))
     assert model(clip).shape == (1, 5)
     assert model.get_layer("image_conv1").kernel.shape == (5, 5, 9, 16)
@@ -53,7 +53,7 @@ def test_flow_is_its_own_size_and_preprocessing_by_default():
     assert settings["std"] == pytest.approx([(0.229 + 0.224 + 0.225) / 3] * 2)
 
 
-@pytest.mark.parametrize("backbone", ["tiny", "googlenet"])  # rgb and bgr
+@pytest.mark.parametrize("backbone", ["toy", "googlenet"])  # rgb and bgr
 @pytest.mark.parametrize("modality, channels", FLOWS)
 def test_still_flow_is_zero_and_opposite_flow_negative(modality, channels, backbone):
     shape = (64, 64, channels)
@@ -66,7 +66,7 @@ def test_still_flow_is_zero_and_opposite_flow_negative(modality, channels, backb
     np.testing.assert_allclose(one, -other, atol=1e-5)
 
 
-@pytest.mark.parametrize("backbone, red", [("tiny", 0), ("googlenet", 2)])
+@pytest.mark.parametrize("backbone, red", [("toy", 0), ("googlenet", 2)])
 def test_flow_image_has_x_for_red_and_nothing_for_blue(backbone, red):
     model = models.TSN(
         5, backbone=backbone, modality="flow_image", frame_shape=(64, 64, 2)
@@ -82,7 +82,7 @@ def test_flow_image_has_x_for_red_and_nothing_for_blue(backbone, red):
 @pytest.mark.parametrize("modality, channels", FLOWS)
 def test_order_of_flow_snippets_does_not_matter(modality, channels):
     shape = (32, 32, channels)
-    model = models.TSN(5, backbone="tiny", modality=modality, frame_shape=shape)
+    model = models.TSN(5, backbone="toy", modality=modality, frame_shape=shape)
     clip = RANDOM.integers(0, 256, (2, 3, *shape))
     found = np.asarray(model(clip[:, ::-1]))
     assert np.abs(found).max() > 1e-4
@@ -104,7 +104,7 @@ def test_order_of_flow_snippets_does_not_matter(modality, channels):
 def test_channels_are_the_modalitys(build, modality, channels, message):
     shape = (32, 32, channels)
     with pytest.raises(ValueError, match=message):
-        build(5, backbone="tiny", modality=modality, frame_shape=shape)
+        build(5, backbone="toy", modality=modality, frame_shape=shape)
 
 
 def test_dropout_is_before_the_classifier_and_only_in_training():

@@ -30,7 +30,7 @@ CONVOLUTIONS = [
 DENSE = [(6 * 6 * 512, 4096), (4096, 2048), (2048, 101)]
 SMALL = {"fc_sizes": (16, 8), "frame_shape": (64, 64, 3)}
 SMALL_FLOW = SMALL | {"modality": "flow", "frame_shape": (64, 64, 4)}
-TOY = {"backbone": "tiny", "num_segments": 2}
+TOY = {"backbone": "toy", "num_segments": 2}
 RGB = TOY | {"frame_shape": (32, 32, 3)}
 FLOW = TOY | {"modality": "flow", "frame_shape": (32, 32, 4)}
 RANDOM = np.random.default_rng(0)
@@ -147,7 +147,7 @@ def test_weights_of_another_network():
     tsn = models.TSN(5, **RGB)
     arrays = {n: np.array(v) for n, v in assign.named_variables(tsn).items()}
     file = WeightsFile(
-        "tsn.npz", "tsn", "tiny", "v1", tsn.get_layer("preprocess").settings(), arrays
+        "tsn.npz", "tsn", "toy", "v1", tsn.get_layer("preprocess").settings(), arrays
     )
     with pytest.raises(WeightsError, match="weights of tsn, not of cnn_m_2048"):
         models.CNNM2048(5, **SMALL, weights=file)

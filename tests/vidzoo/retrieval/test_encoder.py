@@ -12,7 +12,7 @@ from vidzoo.retrieval import VLAD, Encoder, Features, Sample, Whitening
 @pytest.fixture(scope="module")
 def features():
     keras.utils.set_random_seed(0)
-    return Features("tiny", ["res2", "res3"], scales=(1, 2), size=32)
+    return Features("toy", ["res2", "res3"], scales=(1, 2), size=32)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_what_a_vector_depends_on_is_in_the_description(features, images, encode
     "aggregation, size", [("bag_of_words", 3), ("fisher_vector", 2 * 3 * 16)]
 )
 def test_other_aggregations(aggregation, size, images):
-    features = Features("tiny", ["res2"], size=32)
+    features = Features("toy", ["res2"], size=32)
     read = batches(images[:1])
     encoder = Encoder.fit(
         features, read, aggregation=aggregation, num_words=3, normalization="ssr"
@@ -111,7 +111,7 @@ def test_other_aggregations(aggregation, size, images):
 
 
 def test_of_other_weights(encoder, images):
-    others = Features("tiny", ["res2", "res3"], scales=(1, 2), size=32)
+    others = Features("toy", ["res2", "res3"], scales=(1, 2), size=32)
     message = "differs from the one described: weights_sha256: .* here, .* there"
     with pytest.raises(ValueError, match=message):
         Encoder.from_arrays(others, encoder.arrays(), encoder.description())

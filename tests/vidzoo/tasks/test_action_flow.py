@@ -12,8 +12,8 @@ from vidzoo.errors import CheckpointError, RecordError, UsageError
 from vidzoo.tasks import evaluate, export, predict, prepare, run_folder, train
 from vidzoo.weights import open_weights
 
-PAIR = {"backbone": "tiny", "frame_size": 32, "recipe": "scratch"}
-CLIP = {"backbone": "tiny3d", "frame_size": 32, "recipe": "scratch"}
+PAIR = {"backbone": "toy", "frame_size": 32, "recipe": "scratch"}
+CLIP = {"backbone": "toy3d", "frame_size": 32, "recipe": "scratch"}
 SHORT = {"epochs": 1, "batch_size": 4}
 
 
@@ -157,9 +157,9 @@ def test_missing_flow_says_which_command_makes_it(videos, tmp_path):
     "options, message",
     [
         ({"model": "actionflownet2f", "num_segments": 3}, "clips have two frames"),
-        ({"model": "actionflownet", "backbone": "tiny"}, "resnet3d, tiny3d"),
+        ({"model": "actionflownet", "backbone": "toy"}, "resnet3d, tiny3d, toy3d"),
         (
-            {"model": "actionflownet", "backbone": "tiny3d", "frame_size": 40},
+            {"model": "actionflownet", "backbone": "toy3d", "frame_size": 40},
             "multiples of 32",
         ),
         (

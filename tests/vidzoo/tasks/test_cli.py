@@ -16,10 +16,10 @@ from vidzoo import cli
 from vidzoo.errors import RecordError
 
 
-def vidzoo(*arguments, timeout=120):
+def vidzoo(*arguments, module="vidzoo", timeout=120):
     """Runs the command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "vidzoo", *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -67,18 +67,18 @@ def road(videos, tmp_path_factory):
     root = tmp_path_factory.mktemp("road")
     for arguments in (
         ("prepare", videos, root / "records", "--size=32", "--test_fraction=0.25"),
-        ("train", root / "records", f"--out={root / 'run'}", *TINY, "--epochs=6"),
+        ("train", root / "records", f"--out={root / 'run'}", *TOY, "--epochs=6"),
         ("evaluate", root / "run", root / "records"),
         ("export", root / "run", root / "model"),
     ):
-        done = vidzoo(*arguments)
+        done = vidzoo(*arguments, module="tests.toy_command")
         assert done.returncode == 0, done.stderr
     return root
 
 
-TINY = (
+TOY = (
     "--model=tdn",
-    "--backbone=tiny",
+    "--backbone=toy",
     "--frame_size=32",
     "--recipe=motion-shapes",
     "--batch_size=6",
@@ -185,7 +185,7 @@ BAD = {
     "unknown split": (
         2,
         "train, test",
-        ("train", "{records}", *TINY, "--split=val", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--split=val", "--out={tmp}/run"),
     ),
     "test fraction out of range": (
         2,
@@ -200,17 +200,17 @@ BAD = {
     "negative seed": (
         2,
         "--seed",
-        ("train", "{records}", *TINY, "--seed=-1", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--seed=-1", "--out={tmp}/run"),
     ),
     "batch of none": (
         2,
         "batch_size",
-        ("train", "{records}", *TINY, "--dropout=1.5", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--dropout=1.5", "--out={tmp}/run"),
     ),
     "out is a file": (
         1,
         "is a file",
-        ("train", "{records}", *TINY, "--out={records}/dataset.json"),
+        ("train", "{records}", *TOY, "--out={records}/dataset.json"),
     ),
     "scores nowhere": (
         2,
@@ -231,12 +231,12 @@ BAD = {
     "frames too small": (
         2,
         "--frame_size is 4",
-        ("train", "{records}", *TINY, "--frame_size=4", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--frame_size=4", "--out={tmp}/run"),
     ),
     "learning rate is no number": (
         2,
         "learning_rate",
-        ("train", "{records}", *TINY, "--learning_rate=nan", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--learning_rate=nan", "--out={tmp}/run"),
     ),
     "records of another size": (
         1,
@@ -245,46 +245,46 @@ BAD = {
     ),
     "weights of another variant": (
         1,
-        "holds tiny v0, but this network is tiny v1",
-        ("train", "{records}", *TINY, "--weights={variant}", "--out={tmp}/run"),
+        "holds toy v0, but this network is toy v1",
+        ("train", "{records}", *TOY, "--weights={variant}", "--out={tmp}/run"),
     ),
     "resume on other records": (
         1,
         "another data",
-        ("train", "{larger}", *TINY, "--epochs=6", "--out={run}", "--resume"),
+        ("train", "{larger}", *TOY, "--epochs=6", "--out={run}", "--resume"),
     ),
     "one segment": (
         2,
         "num_segments",
-        ("train", "{records}", *TINY, "--num_segments=1", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--num_segments=1", "--out={tmp}/run"),
     ),
     "records missing": (
         1,
         "vidzoo prepare",
-        ("train", "{tmp}/no", *TINY, "--out={tmp}/r"),
+        ("train", "{tmp}/no", *TOY, "--out={tmp}/r"),
     ),
     "weights missing": (
         1,
         "no such weights",
-        ("train", "{records}", *TINY, "--weights={tmp}/w.npz", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--weights={tmp}/w.npz", "--out={tmp}/run"),
     ),
     "weights of no preset": (
         1,
         "neither a preset nor a file. Presets: googlenet_bvlc",
-        ("train", "{records}", *TINY, "--weights=googlenet", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--weights=googlenet", "--out={tmp}/run"),
     ),
     "weights of another network's preset": (
         1,
-        "holds weights of c3d sports1m, not of tiny v1",
+        "holds weights of c3d sports1m, not of toy v1",
         (
-            *("train", "{records}", *TINY, "--weights=c3d_sports1m"),
+            *("train", "{records}", *TOY, "--weights=c3d_sports1m"),
             *("--accept-license", "--out={tmp}/run"),
         ),
     ),
     "no weights on ImageNet": (
         1,
-        "no weights of tiny v1 that were trained on ImageNet",
-        ("train", "{records}", *TINY, "--weights=imagenet", "--out={tmp}/run"),
+        "no weights of toy v1 that were trained on ImageNet",
+        ("train", "{records}", *TOY, "--weights=imagenet", "--out={tmp}/run"),
     ),
     "weights of another backbone": (
         1,
@@ -299,7 +299,7 @@ BAD = {
             "--out={tmp}/run",
         ),
     ),
-    "run folder taken": (1, "--resume", ("train", "{records}", *TINY, "--out={run}")),
+    "run folder taken": (1, "--resume", ("train", "{records}", *TOY, "--out={run}")),
     "resume another model": (
         1,
         "another model",
@@ -307,7 +307,7 @@ BAD = {
             "train",
             "{records}",
             "--model=tsn",
-            *TINY[1:],
+            *TOY[1:],
             "--out={run}",
             "--resume",
         ),
@@ -327,42 +327,42 @@ BAD = {
     "more devices than there are": (
         2,
         "--devices is 64; TensorFlow sees 1 of kind CPU",
-        ("train", "{records}", *TINY, "--devices=64", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--devices=64", "--out={tmp}/run"),
     ),
     "resume another recipe": (
         1,
         "another recipe (name): motion-shapes, not scratch",
         (
-            *("train", "{records}", *TINY, "--epochs=6", "--recipe=scratch"),
+            *("train", "{records}", *TOY, "--epochs=6", "--recipe=scratch"),
             *("--out={run}", "--resume"),
         ),
     ),
     "resume another length": (
         1,
         "another recipe (phases)",
-        ("train", "{records}", *TINY, "--epochs=7", "--out={run}", "--resume"),
+        ("train", "{records}", *TOY, "--epochs=7", "--out={run}", "--resume"),
     ),
     "epochs of a recipe that counts steps": (
         2,
         "Give --steps",
-        ("train", "{records}", "--model=tdn", "--backbone=tiny", "--recipe=hmdb51")
+        ("train", "{records}", "--model=tdn", "--backbone=toy", "--recipe=hmdb51")
         + ("--epochs=3", "--out={tmp}/run"),
     ),
     "more lengths than phases": (
         2,
         "`epochs` has 3 values, the recipe 1 phases",
-        ("train", "{records}", *TINY, "--epochs=3,4,5", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--epochs=3,4,5", "--out={tmp}/run"),
     ),
     "difference layers that are no prefix": (
         2,
         "`difference_layers`",
-        ("train", "{records}", *TINY, "--difference_layers=res3", "--out={tmp}/run"),
+        ("train", "{records}", *TOY, "--difference_layers=res3", "--out={tmp}/run"),
     ),
     "difference layers of a TSN": (
         2,
         "--difference_merge is no option of tsn",
         (
-            *("train", "{records}", "--model=tsn", *TINY[1:]),
+            *("train", "{records}", "--model=tsn", *TOY[1:]),
             *("--difference_merge=conv", "--out={tmp}/run"),
         ),
     ),
@@ -371,17 +371,17 @@ BAD = {
     "a shard altered": (
         1,
         "damaged: its SHA-256 is",
-        ("train", "{altered}", *TINY, "--out={tmp}/run"),
+        ("train", "{altered}", *TOY, "--out={tmp}/run"),
     ),
     "a label beyond the classes": (
         1,
         "has the label 3; dataset.json lists 3 classes",
-        ("train", "{beyond}", *TINY, "--out={tmp}/run"),
+        ("train", "{beyond}", *TOY, "--out={tmp}/run"),
     ),
     "several labels under softmax": (
         1,
         "labels",
-        ("train", "{several}", *TINY, "--out={tmp}/run"),
+        ("train", "{several}", *TOY, "--out={tmp}/run"),
     ),
     "splits of one run": (
         2,
@@ -502,7 +502,7 @@ def test_unusable_folders(make, text, tmp_path, monkeypatch, capfd):
 def test_a_folder_with_other_files_is_left_alone(road, tmp_path, monkeypatch, capfd):
     (tmp_path / ".editor.tmp").write_text("mine")
     code, _, err = run_here(
-        monkeypatch, capfd, "train", road / "records", *TINY, f"--out={tmp_path}"
+        monkeypatch, capfd, "train", road / "records", *TOY, f"--out={tmp_path}"
     )
     assert code == 1 and "not empty, and no run folder" in err
     assert [file.name for file in tmp_path.iterdir()] == [".editor.tmp"]
@@ -524,8 +524,15 @@ def test_help_lists_the_verbs():
 
 
 def test_closed_output_is_no_traceback(road):
-    command = f"{sys.executable} -m vidzoo evaluate {road}/run {road}/records | true"
+    command = (
+        f"{sys.executable} -m tests.toy_command evaluate {road}/run {road}/records"
+    )
     done = subprocess.run(
-        command, shell=True, capture_output=True, text=True, env=os.environ, check=False
+        f"{command} | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=os.environ,
+        check=False,
     )
     assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ from vidzoo.tasks import demo
 
 
 @pytest.mark.slow
-def test_demo_walks_the_whole_way(tmp_path, monkeypatch):
+def test_demo_walks_the_whole_way(tmp_path, monkeypatch, quick_backbones):
     monkeypatch.setitem(demo.SCALES, "demo", demo.Scale(64, 16, 1, tdn_low=0.6))
     out = tmp_path / "demo"
     results = demo.run(out)

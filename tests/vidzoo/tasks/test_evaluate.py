@@ -59,7 +59,7 @@ def runs(records, tmp_path_factory):
         records,
         out,
         model="tdn",
-        backbone="tiny",
+        backbone="toy",
         recipe="scratch",
         changes={"epochs": 3, "batch_size": 3},
         frame_size=SIZE,
@@ -105,7 +105,7 @@ def test_25x10_is_a_loop_over_clips_crops_and_snippets(runs, records, videos):
     pair_network = models.TDN(
         3,
         num_segments=2,
-        backbone="tiny",
+        backbone="toy",
         frame_shape=(SIZE, SIZE, 3),
         weights=runs / "train1" / "weights.npz",
     )
@@ -205,7 +205,7 @@ def several(tmp_path_factory):
         root / "records",
         root / "run",
         model="tsn",
-        backbone="tiny",
+        backbone="toy",
         recipe="fcvid",
         changes={"steps": [3], "batch_size": 2},
         frame_size=SIZE,

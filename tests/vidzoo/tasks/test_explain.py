@@ -19,7 +19,7 @@ from vidzoo_data import flow as flows
 from vidzoo_data.records.read import Records
 
 SIDE = 32
-TINY = {"backbone": "tiny", "frame_size": SIDE, "recipe": "scratch"}
+TOY = {"backbone": "toy", "frame_size": SIDE, "recipe": "scratch"}
 SHORT = {"changes": {"epochs": 1, "batch_size": 4}}
 
 
@@ -39,7 +39,7 @@ def root(tmp_path_factory):
     arguments = ["--layout=csv", "--size=48", "--method=dis", "--workers=1"]
     arguments = ["flow", str(root / "videos.csv"), str(root / "records"), *arguments]
     assert cli._run(cli._parse(["vidzoo", *arguments])) == 0
-    two_stream.train(root / "records", root / "two", model="tsn", **TINY, **SHORT)
+    two_stream.train(root / "records", root / "two", model="tsn", **TOY, **SHORT)
     shutil.copytree(root / "two" / "rgb", root / "tsn")
     return root
 
@@ -241,7 +241,7 @@ def test_an_actionflownet(root, explain, tmp_path):
         root / "records",
         root / "action",
         model="actionflownet",
-        **TINY | {"backbone": "tiny3d"},
+        **TOY | {"backbone": "toy3d"},
         **SHORT,
     )
     data = Records(root / "records")

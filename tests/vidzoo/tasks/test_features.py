@@ -21,11 +21,11 @@ SHAPE = (32, 32, 3)
 
 
 def write_weights(folder, seed):
-    """A file of random weights of the tiny backbone alone."""
+    """A file of random weights of the toy backbone alone."""
     keras.utils.set_random_seed(seed)
-    encoder = FrameEncoder("tiny", frame_shape=SHAPE)
+    encoder = FrameEncoder("toy", frame_shape=SHAPE)
     header = {
-        **dict.fromkeys(("network", "backbone"), "tiny"),
+        **dict.fromkeys(("network", "backbone"), "toy"),
         "variant": "v1",
         "preprocess": encoder.get_layer("preprocess").settings(),
     }
@@ -33,7 +33,7 @@ def write_weights(folder, seed):
         name.removeprefix("image_"): np.asarray(variable)
         for name, variable in named_variables(encoder).items()
     }
-    file = folder / f"tiny{seed}.npz"
+    file = folder / f"toy{seed}.npz"
     np.savez(file, **arrays, **{read.HEADER: np.array(json.dumps(header))})
     return file
 
@@ -47,7 +47,7 @@ def weights(tmp_path_factory):
 def stored(records, weights, tmp_path_factory):
     out = tmp_path_factory.mktemp("features") / "out"
     code = command(
-        *("features", records, out, "--backbone=tiny", f"--weights={weights}"),
+        *("features", records, out, "--backbone=toy", f"--weights={weights}"),
         *("--frame_size=32",),
     )
     assert code == 0
@@ -68,7 +68,7 @@ def run(stored, tmp_path_factory):
 
 def test_features_are_what_the_backbone_has_of_frames(records, stored, weights):
     data, frames = Records(stored), Records(records)
-    encoder = FrameEncoder("tiny", frame_shape=SHAPE, weights=weights)
+    encoder = FrameEncoder("toy", frame_shape=SHAPE, weights=weights)
     assert data.feature_shape == tuple(encoder.output.shape[2:]) == (1, 1, 128)
     assert data.splits == frames.splits and data.classes == frames.classes
     for video_id, entry in data.videos.items():
@@ -86,7 +86,7 @@ def test_features_are_what_the_backbone_has_of_frames(records, stored, weights):
 
 def test_stored_again_nothing_is_computed(records, stored, weights, monkeypatch):
     monkeypatch.setattr(features._Encoder, "of", lambda *_: pytest.fail)
-    features.run(records, stored, weights=weights, backbone="tiny", frame_size=32)
+    features.run(records, stored, weights=weights, backbone="toy", frame_size=32)
 
 
 def test_features_have_no_crops(run, stored):
@@ -114,7 +114,7 @@ def test_features_are_of_one_modality(modality, stored, tmp_path, capsys):
 
 def test_a_start_that_fails_leaves_nothing(records, weights, tmp_path):
     out = tmp_path / "out"
-    arguments = {"weights": weights, "backbone": "tiny", "frame_size": 32}
+    arguments = {"weights": weights, "backbone": "toy", "frame_size": 32}
     with pytest.raises(RecordError, match="hold no flow"):
         features.run(records, out, modality="flow_image", **arguments)
     assert not out.exists()
@@ -161,7 +161,7 @@ def test_joined_weights_start_a_network_on_frames(run, weights):
     model = models.FeaturePooling(
         *(2,),
         pooling="late",
-        backbone="tiny",
+        backbone="toy",
         frame_shape=SHAPE,
         num_frames=3,
         fc_size=16,
@@ -170,7 +170,7 @@ def test_joined_weights_start_a_network_on_frames(run, weights):
     assert model.count_params() > 0
     with pytest.raises(WeightsError, match="of a network on stored features"):
         models.FeaturePooling(
-            *(2,), backbone="tiny", frame_shape=SHAPE, weights=run / "weights.npz"
+            *(2,), backbone="toy", frame_shape=SHAPE, weights=run / "weights.npz"
         )
     with pytest.raises(WeightsError, match="holds weights of a network on frames"):
         initialize.with_backbone(joined, open_weights(weights))
@@ -181,7 +181,7 @@ def test_joined_weights_start_a_network_on_frames(run, weights):
     [
         ({"model": "tsn"}, RecordError, "holds features, no frames, which tsn needs"),
         (
-            {"model": "lstm_classifier", "backbone": "tiny"},
+            {"model": "lstm_classifier", "backbone": "toy"},
             UsageError,
             "--backbone: .* holds features",
         ),
@@ -196,10 +196,10 @@ def test_features_are_no_frames(options, error, message, stored, tmp_path):
 
 def test_wrong_arguments(records, weights, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(UsageError, match=r"hidden layer of tiny \(none\), or None"):
-        features.run(records, out, weights=weights, backbone="tiny", layer="fc6")
+    with pytest.raises(UsageError, match=r"hidden layer of toy \(none\), or None"):
+        features.run(records, out, weights=weights, backbone="toy", layer="fc6")
     with pytest.raises(UsageError, match="no backbone 'huge'"):
         features.run(records, out, weights=weights, backbone="huge")
     with pytest.raises(WeightsError, match="no such weights file"):
-        features.run(records, out, weights=tmp_path / "none.npz", backbone="tiny")
+        features.run(records, out, weights=tmp_path / "none.npz", backbone="toy")
     assert not out.exists()

@@ -11,7 +11,7 @@ from vidzoo.tasks import flow_error, flow_pairs, run_folder, train
 from vidzoo.weights import open_weights
 from vidzoo_data.flow import write_flo
 
-SIZE = {"backbone": "tiny", "frame_size": 32, "recipe": "scratch"}
+SIZE = {"backbone": "toy", "frame_size": 32, "recipe": "scratch"}
 SHORT = {"epochs": 2, "batch_size": 4}
 
 
@@ -66,7 +66,7 @@ def test_errors_are_those_of_enlarged_flow(run, chairs):
     assert found["zero_flow_epe"] == pytest.approx(2.0)
     assert json.loads((run / "flow-flying_chairs-val.json").read_text()) == found
     model = models.FlowNet2F(
-        backbone="tiny", frame_shape=(64, 96, 6), weights=run / "weights.npz"
+        backbone="toy", frame_shape=(64, 96, 6), weights=run / "weights.npz"
     )
     (pair,) = flow_pairs.list_pairs(chairs, "flying_chairs", "val").pairs
     frames = [_read_ppm(path) for path in (pair.frame, pair.next_frame)]

@@ -16,7 +16,7 @@ from vidzoo.weights import open_weights
 from vidzoo_data import clips
 from vidzoo_data.records.read import Records
 
-TINY = {"backbone": "tiny", "frame_size": 32}
+TOY = {"backbone": "toy", "frame_size": 32}
 SMALL = {
     "feature_pooling": {"fc_size": 16},
     "lstm_classifier": {"num_layers": 2, "num_cells": 8},
@@ -62,7 +62,7 @@ def trained(records, out, model, *, options=None, **changes):
         recipe="scratch",
         changes=changes,
         model_options=options,
-        **TINY,
+        **TOY,
     )
     return out
 
@@ -183,7 +183,7 @@ def test_expansion_is_one_command(records, tmp_path):
     out = tmp_path / "run"
     arguments = (
         *("train", records, f"--out={out}", "--model=feature_pooling"),
-        *("--backbone=tiny", "--frame_size=32", "--fc_size=8", "--recipe=scratch"),
+        *("--backbone=toy", "--frame_size=32", "--fc_size=8", "--recipe=scratch"),
         *("--epochs=1", "--batch_size=4", "--aggregate=fc"),
     )
     assert command(*arguments, "--num_frames=1,10,20") == 0
@@ -217,7 +217,7 @@ def test_expansion_is_one_command(records, tmp_path):
 def test_wrong_flags(arguments, message, records, tmp_path, capsys):
     code = command(
         *("train", records, f"--out={tmp_path / 'run'}", "--model=feature_pooling"),
-        *("--backbone=tiny", "--frame_size=32", "--recipe=scratch", *arguments),
+        *("--backbone=toy", "--frame_size=32", "--recipe=scratch", *arguments),
     )
     assert code == 2
     assert message in capsys.readouterr().err
@@ -255,7 +255,7 @@ def test_several_labels_are_no_one_label(runs, tmp_path):
 
 def test_runs_of_before_there_was_full_length_video_go_on(records, tmp_path):
     run = tmp_path / "run"
-    options = {"model": "tsn", "recipe": "scratch", "changes": {"epochs": 1}, **TINY}
+    options = {"model": "tsn", "recipe": "scratch", "changes": {"epochs": 1}, **TOY}
     train.run(records, run, **options)
     described = json.loads((run / "run.json").read_text())
     for name in ("num_frames", "fps", "first"):

@@ -15,6 +15,7 @@ from tests.records import coordinate_frames, record, write_records
 # `vidzoo`, leaving the ids of every batch that training gets in a file.
 _RECORDED = """
 import os, sys
+from tests import toy_backbones
 from vidzoo import cli
 from vidzoo_data import clips
 
@@ -44,7 +45,7 @@ def arguments(tmp_path_factory):
         videos.append(record(f"{i:02d}.avi", frames, labels=(i % 2,)))
     write_records(folder / "records", videos, per_shard=4)
     return (
-        *("train", str(folder / "records"), "--model=tsn", "--backbone=tiny"),
+        *("train", str(folder / "records"), "--model=tsn", "--backbone=toy"),
         *("--frame_size=32", "--num_segments=2", "--recipe=scratch"),
         *("--batch_size=4", f"--epochs={_EPOCHS}"),
     )

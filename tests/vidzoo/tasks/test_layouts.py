@@ -14,7 +14,7 @@ from vidzoo_data.records.read import Records
 NAMES = ("beach", "forest", "panda")
 # Columns of each of the twelve videos; some are of several categories.
 COLUMNS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)] * 2
-TINY = ("--model=tsn", "--backbone=tiny", "--recipe=fcvid", "--steps=2")
+TOY = ("--model=tsn", "--backbone=toy", "--recipe=fcvid", "--steps=2")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_fcvid_from_videos_to_average_precision(fcvid, monkeypatch, capfd):
     assert {(v.num_frames, v.height, v.width) for v in videos} == {(3, 256, 256)}
     assert sorted(v.labels for v in videos) == sorted(COLUMNS)
 
-    flags = (*TINY, "--batch_size=3", "--frame_size=32", f"--out={run}")
+    flags = (*TOY, "--batch_size=3", "--frame_size=32", f"--out={run}")
     assert run_here(monkeypatch, capfd, "train", records, *flags)[0] == 0
 
     code, out, _ = run_here(monkeypatch, capfd, "evaluate", run, records, "--json")

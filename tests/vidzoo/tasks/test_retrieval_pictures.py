@@ -12,15 +12,15 @@ from vidzoo.retrieval.patches import cut
 from vidzoo_data.pictures import read
 
 weights, folder = study.weights, study.folder
-PICTURES = ("retrieval-pictures", ".", "out.png", "--weights=tiny.npz")
-TINY = ("--network=tiny", "--size=32", "--layers=res2,res3")
+PICTURES = ("retrieval-pictures", ".", "out.png", "--weights=toy.npz")
+TOY = ("--network=toy", "--size=32", "--layers=res2,res3")
 
 
 def test_a_copy_is_put_together_again(folder, vidzoo):
     """Every nearest patch is the copy's: its picture comes back to the pixel."""
     shutil.copy(folder / "4.png", folder / "copy.png")
     code, out, _ = vidzoo(
-        *(*PICTURES, *TINY, "--scales=1,2", "--picture=correspondence"),
+        *(*PICTURES, *TOY, "--scales=1,2", "--picture=correspondence"),
         *("--query=4.png", "--json"),
     )
     assert code == 0
@@ -42,7 +42,7 @@ def test_a_copy_is_put_together_again(folder, vidzoo):
 
 def test_the_query_is_not_its_own_answer(folder, vidzoo):
     code, out, _ = vidzoo(
-        *(*PICTURES, *TINY, "--picture=correspondence", "--json"),
+        *(*PICTURES, *TOY, "--picture=correspondence", "--json"),
         *(f"--query={folder / '4.png'}", "--neighbors=2"),
     )
     assert code == 0
@@ -53,7 +53,7 @@ def test_the_query_is_not_its_own_answer(folder, vidzoo):
 @pytest.mark.parametrize("options", [(), ("--num_words=4", "--layout=folder")])
 def test_clusters(folder, vidzoo, options):
     code, out, _ = vidzoo(
-        *(*PICTURES, *TINY, "--picture=clusters", "--rows=3", "--patches=5"),
+        *(*PICTURES, *TOY, "--picture=clusters", "--rows=3", "--patches=5"),
         *(*options, "--json"),
     )
     assert code == 0
@@ -92,12 +92,12 @@ def test_clusters(folder, vidzoo, options):
     ],
 )
 def test_usage(folder, vidzoo, arguments, message):
-    code, _, err = vidzoo(*PICTURES, *TINY, *arguments)
+    code, _, err = vidzoo(*PICTURES, *TOY, *arguments)
     assert code == 2 and message in err and not (folder / "out.png").exists()
 
 
 def test_no_file_is_replaced(folder, vidzoo):
     (folder / "out.png").write_bytes(b"mine")
-    code, _, err = vidzoo(*PICTURES, *TINY, "--picture=clusters")
+    code, _, err = vidzoo(*PICTURES, *TOY, "--picture=clusters")
     assert code == 2 and "out.png: exists" in err
     assert (folder / "out.png").read_bytes() == b"mine"

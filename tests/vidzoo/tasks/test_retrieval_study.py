@@ -15,8 +15,8 @@ from vidzoo.weights import save_weights
 from vidzoo_data.pictures import read
 
 STUDY = (
-    *("retrieval-study", "groups.csv", "out", "--layout=csv", "--networks=tiny"),
-    *("--weights=tiny.npz", "--size=32", "--num_words=2", "--batch_size=4"),
+    *("retrieval-study", "groups.csv", "out", "--layout=csv", "--networks=toy"),
+    *("--weights=toy.npz", "--size=32", "--num_words=2", "--batch_size=4"),
 )
 QUICK = ("--layers=res3,res5", "--scales=1", "--vocabularies=1")
 
@@ -35,11 +35,9 @@ def write_pictures(folder, seeds):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     keras.utils.set_random_seed(0)
-    network = image_classifier.build(
-        backbones.get("tiny"), 3, (32, 32, 3), None, "tiny"
-    )
-    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
-    save_weights(path, network, network="tiny", backbone="tiny", variant="v1")
+    network = image_classifier.build(backbones.get("toy"), 3, (32, 32, 3), None, "toy")
+    path = tmp_path_factory.mktemp("weights") / "toy.npz"
+    save_weights(path, network, network="toy", backbone="toy", variant="v1")
     return path
 
 
@@ -47,7 +45,7 @@ def weights(tmp_path_factory):
 def folder(tmp_path, monkeypatch, weights):
     """The working folder: 9 different pictures in 3 groups."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.npz").write_bytes(weights.read_bytes())
+    (tmp_path / "toy.npz").write_bytes(weights.read_bytes())
     write_pictures(tmp_path, range(9))
     return tmp_path
 
@@ -109,7 +107,7 @@ def test_it_measures_what_the_encoder_gives(folder, vidzoo):
         np.stack([read(folder / f"{i}.png", side) for i in range(9)])
         for side in (32, 64)
     )
-    features = Features("tiny", ["res3"], scales=(1, 2), size=32, weights="tiny.npz")
+    features = Features("toy", ["res3"], scales=(1, 2), size=32, weights="toy.npz")
     encoder = Encoder.fit(features, lambda: [images], num_words=2, seed=4)
     encoded = {(1, 2): encoder(images)} | {
         (scale,): encoder.aggregations[layer, scale](descriptors)
@@ -122,7 +120,7 @@ def test_it_measures_what_the_encoder_gives(folder, vidzoo):
             row = rows[scales, 2, dimension]
             assert row["map"] == pytest.approx(np.mean(average_precisions(vectors)))
             assert row["vector_size"] == vectors.shape[1] and row["seeds"] == [4]
-    model = feature_maps("tiny", ["res5"], size=32, weights="tiny.npz")
+    model = feature_maps("toy", ["res5"], size=32, weights="toy.npz")
     maps = model.predict_on_batch(images[0])["res5"]
     pooled = np.asarray(maps).mean(axis=(1, 2))
     pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
@@ -226,7 +224,7 @@ def test_words_that_are_counted_have_no_block(folder, vidzoo):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ("--layers=res3,conv9", "no layer 'conv9'. Choose some of: tiny: conv1, res2"),
+        ("--layers=res3,conv9", "no layer 'conv9'. Choose some of: toy: conv1, res2"),
         ("--layout=folder", "no layout 'folder' here. Choose one of: holidays, oxford"),
         ("--networks=vgg99", "`network` must be one of"),
         ("--dimensions=9", "9 is not 1 to 8, the largest possible of 9 pictures"),
@@ -235,8 +233,8 @@ def test_words_that_are_counted_have_no_block(folder, vidzoo):
         ("--aggregation=bag_of_words", "=bag_of_words: give one of vlad, bow, fisher"),
         ("--normalization=l2", "=l2: of vlad give one of intra, ssr, none"),
         ("--scales=1,1", "--scales: give different numbers of 1 or more.*1, 1"),
-        ("--weights=vgg16=x.npz", "--weights: vgg16 is not one of the networks, tiny"),
-        ("--weights=tiny=a,tiny=b", "give NETWORK=WEIGHTS once for each network"),
+        ("--weights=vgg16=x.npz", "--weights: vgg16 is not one of the networks, toy"),
+        ("--weights=toy=a,toy=b", "give NETWORK=WEIGHTS once for each network"),
     ],
 )
 def test_usage(folder, vidzoo, change, message):
@@ -267,7 +265,7 @@ def test_no_queries(folder, vidzoo):
 
 def test_other_weights(folder, vidzoo):
     code, _, err = vidzoo(*STUDY, *QUICK, "--networks=resnet18", "--layers=all")
-    assert code == 1 and "tiny" in err and "resnet18" in err
+    assert code == 1 and "toy" in err and "resnet18" in err
     code, _, err = vidzoo(*STUDY, *QUICK, "--weights=none.npz")
     assert code == 1 and "none.npz" in err
 
@@ -295,7 +293,7 @@ def test_another_folder(folder, vidzoo):
 
 def test_a_damaged_measurement(folder, vidzoo):
     assert vidzoo(*STUDY, *QUICK)[0] == 0
-    file = folder / "out" / "cells" / "tiny.res3.scale1.words2.seed0.json"
+    file = folder / "out" / "cells" / "toy.res3.scale1.words2.seed0.json"
     file.write_text(file.read_text()[:50])
     code, _, err = vidzoo(*STUDY, *QUICK)
     assert code == 1 and "seed0.json: is damaged" in err and "Remove it" in err

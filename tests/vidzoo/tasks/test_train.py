@@ -13,7 +13,7 @@ from vidzoo.models import backbones, image_classifier
 from vidzoo.tasks import evaluate, train
 from vidzoo.weights import PRESETS, RemoteFile, names, save_weights
 
-TINY = {"backbone": "tiny", "frame_size": 32}
+TOY = {"backbone": "toy", "frame_size": 32}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def log_of(run):
 )
 def test_a_tdn_is_trained_in_two_phases(recipe, changes, phases, records, tmp_path):
     run = tmp_path / "run"
-    train.run(records, run, model="tdn", recipe=recipe, changes=changes, **TINY)
+    train.run(records, run, model="tdn", recipe=recipe, changes=changes, **TOY)
     logged = log_of(run)
     if phases:
         assert [(line["step"], line["phase"]) for line in logged] == phases
@@ -67,7 +67,7 @@ def test_mixed_precision_trains_and_its_weights_are_float32(records, tmp_path):
         recipe="motion-shapes",
         changes=changes,
         mixed_precision=True,
-        **TINY,
+        **TOY,
     )
     with np.load(run / "weights.npz") as data:
         kinds = {data[name].dtype.name for name in data.files if "__" not in name}
@@ -85,7 +85,7 @@ def convolved(records, tmp_path_factory):
 
 
 CONVOLVED = {
-    **TINY,
+    **TOY,
     "model": "tdn",
     "recipe": "motion-shapes",
     "changes": {"epochs": 1, "batch_size": 4},
@@ -118,7 +118,7 @@ def test_results_replace_nothing_else(convolved, records, tmp_path):
 
 def test_a_line_of_the_log_that_a_power_cut_left_half(records, tmp_path):
     run = tmp_path / "run"
-    options = {**TINY, "model": "tsn", "recipe": "motion-shapes"}
+    options = {**TOY, "model": "tsn", "recipe": "motion-shapes"}
     options["changes"] = {"epochs": 2, "batch_size": 6}
     train.run(records, run, **options)
     expected = log_of(run)
@@ -133,16 +133,16 @@ def test_weights_of_a_preset(records, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDZOO_CACHE", str(tmp_path))
     file = RemoteFile("http://127.0.0.1:1/w.npz")
     preset = replace(
-        PRESETS["c3d_sports1m"], name="toy", network="tiny", variant="v1", files=(file,)
+        PRESETS["c3d_sports1m"], name="toy", network="toy", variant="v1", files=(file,)
     )
     monkeypatch.setitem(PRESETS, "toy", preset)
     monkeypatch.setattr(names, "DEFAULTS", ("toy",))
-    backbone = backbones.get("tiny")
-    network = image_classifier.build(backbone, 3, (32, 32, 3), None, "tiny")
+    backbone = backbones.get("toy")
+    network = image_classifier.build(backbone, 3, (32, 32, 3), None, "toy")
     (tmp_path / "weights" / "toy").mkdir(parents=True)
     path = tmp_path / "weights" / "toy" / "w.npz"
-    save_weights(path, network, network="tiny", backbone="tiny", variant="v1")
-    options = {**TINY, "model": "tsn", "weights": "imagenet"}
+    save_weights(path, network, network="toy", backbone="toy", variant="v1")
+    options = {**TOY, "model": "tsn", "weights": "imagenet"}
     options["changes"] = {"epochs": 1, "batch_size": 6}
     run = tmp_path / "run"
     with pytest.raises(WeightsError, match="toy: its licence is CC BY-NC"):
@@ -159,11 +159,11 @@ def test_weights_of_a_preset(records, tmp_path, monkeypatch):
 
 def test_splits_are_named_once(records, tmp_path):
     with pytest.raises(UsageError, match="train,train; name each split once"):
-        train.run(records, tmp_path, model="tsn", split="train,train", **TINY)
+        train.run(records, tmp_path, model="tsn", split="train,train", **TOY)
 
 
 def test_another_split_can_be_added_to_a_folder_of_runs(records, tmp_path):
-    options = {**TINY, "model": "tsn", "recipe": "motion-shapes"}
+    options = {**TOY, "model": "tsn", "recipe": "motion-shapes"}
     options["changes"] = {"epochs": 1, "batch_size": 6}
     out = tmp_path / "runs"
     train.run(records, out, split="train,all", **options)
@@ -180,5 +180,5 @@ def test_several_labels_are_refused_before_a_folder_is_made(tmp_path):
     videos = [record("a.avi", frames), record("b.avi", frames, labels=(0, 1))]
     write_records(tmp_path / "records", videos)
     with pytest.raises(RecordError, match="b.avi has 2 labels, .* --loss=sigmoid"):
-        train.run(tmp_path / "records", tmp_path / "run", model="tsn", **TINY)
+        train.run(tmp_path / "records", tmp_path / "run", model="tsn", **TOY)
     assert not (tmp_path / "run").exists()

@@ -26,7 +26,7 @@ from vidzoo.tasks import (
 from vidzoo.weights import open_weights
 from vidzoo_data.records.read import Records
 
-TINY = {"backbone": "tiny", "frame_size": 32, "recipe": "scratch"}
+TOY = {"backbone": "toy", "frame_size": 32, "recipe": "scratch"}
 SHORT = {"changes": {"epochs": 1, "batch_size": 4}}
 
 
@@ -59,7 +59,7 @@ def records(videos, tmp_path_factory):
 def run(records, tmp_path_factory):
     """A two-stream TSN of split 1."""
     out = tmp_path_factory.mktemp("run") / "tsn"
-    two_stream.train(records, out, model="tsn", split="train1", **TINY, **SHORT)
+    two_stream.train(records, out, model="tsn", split="train1", **TOY, **SHORT)
     return out
 
 
@@ -203,7 +203,7 @@ def test_a_video_that_cannot_be_read_is_an_answer(run, tmp_path):
 def test_splits_in_one_command(records, tmp_path, capsys):
     out = tmp_path / "runs"
     arguments = [
-        *("train", str(records), f"--out={out}", "--model=tsn", "--backbone=tiny"),
+        *("train", str(records), f"--out={out}", "--model=tsn", "--backbone=toy"),
         *("--modality=two-stream", "--split=train1,train2", "--frame_size=32"),
         *("--recipe=scratch", "--epochs=1", "--batch_size=4"),
     ]
@@ -232,7 +232,7 @@ def test_splits_in_one_command(records, tmp_path, capsys):
 def test_a_tdn_takes_its_image_subnetwork_from_a_trained_tsn(run, records, tmp_path):
     start = tmp_path / "start.npz"
     train.run(
-        records, tmp_path / "rgb", model="tsn", split="train1", seed=7, **TINY, **SHORT
+        records, tmp_path / "rgb", model="tsn", split="train1", seed=7, **TOY, **SHORT
     )
     (tmp_path / "rgb" / "weights.npz").rename(start)
     out = tmp_path / "tdn"
@@ -243,7 +243,7 @@ def test_a_tdn_takes_its_image_subnetwork_from_a_trained_tsn(run, records, tmp_p
         split="train1",
         weights=start,
         image_weights=run,
-        backbone="tiny",
+        backbone="toy",
         frame_size=32,
         recipe="ucf101",
         changes={"steps": [2, 1], "batch_size": 2, "learning_rate": [1e-2, 1e-12]},
@@ -269,7 +269,7 @@ def test_a_tdn_takes_its_image_subnetwork_from_a_trained_tsn(run, records, tmp_p
 
 def test_image_weights_are_of_this_split_modality_and_network(run, records, tmp_path):
     start = run / "rgb" / "weights.npz"
-    options = {"model": "tdn", "weights": start, **TINY}
+    options = {"model": "tdn", "weights": start, **TOY}
     for wrong, message in (
         ({"split": "train2"}, "its split is train1; .* train2 was wanted"),
         ({"modality": "flow"}, "its modality is rgb; .* flow was wanted"),
@@ -296,7 +296,7 @@ def test_image_weights_are_for_a_tdn_with_weights(run, records, tmp_path):
             model="tsn",
             split="train1",
             image_weights=run,
-            **TINY,
+            **TOY,
         )
 
 
@@ -306,7 +306,7 @@ def test_image_weights_are_for_a_tdn_with_weights(run, records, tmp_path):
 def test_flow_images(records, tmp_path):
     out = tmp_path / "out"
     options = {"model": "tsn", "modality": "flow_image", "split": "train1"}
-    train.run(records, out, **options, **TINY, **SHORT)
+    train.run(records, out, **options, **TOY, **SHORT)
     assert run_folder.read_finished(out)["arguments"]["frame_shape"] == [32, 32, 2]
     scores, _ = evaluate.run(out, records)
     assert np.isfinite(scores.logits).all()
@@ -339,7 +339,7 @@ def test_cnn_m_2048_trains(records, tmp_path):
 def test_records_without_flow(videos, tmp_path):
     listed, out = videos / "videos.csv", tmp_path / "plain"
     prepare.run(listed, out, layout="csv", size=48, workers=1)
-    options = {"model": "tsn", "split": "train1"} | TINY
+    options = {"model": "tsn", "split": "train1"} | TOY
     message = "plain: these records hold no flow. Add it with `vidzoo flow"
     with pytest.raises(RecordError, match=message):
         two_stream.train(out, tmp_path / "run", **options)
@@ -403,7 +403,7 @@ def test_runs_and_models_from_before_there_was_flow(run, records, tmp_path):
     description = json.loads(file.read_text())
     del description["arguments"]["modality"], description["recipe"]["snippet_length"]
     file.write_text(json.dumps(description))
-    options = {"model": "tsn", "split": "train1", **TINY, **SHORT}
+    options = {"model": "tsn", "split": "train1", **TOY, **SHORT}
     train.run(records, copy, resume=True, **options)
     export.run(copy, tmp_path / "model")
     described = tmp_path / "model" / "assets.extra" / "vidzoo.json"
@@ -429,7 +429,7 @@ def test_a_stream_that_is_not_trained(run, records, tmp_path):
 
 
 def test_unknown_names(records, tmp_path):
-    options = {"split": "train1", "backbone": "tiny", "frame_size": 32}
+    options = {"split": "train1", "backbone": "toy", "frame_size": 32}
     for wrong, message in (
         (
             {"modality": "depth"},
@@ -458,7 +458,7 @@ def test_streams_of_full_length_video(records, videos, tmp_path):
         split="train1",
         model_options={"num_layers": 1, "num_cells": 8},
         changes={"epochs": 1, "batch_size": 4, "num_frames": 5},
-        **TINY,
+        **TOY,
     )
     arguments = run_folder.read_finished(run / "flow")["arguments"]
     assert (arguments["modality"], arguments["frame_shape"][-1]) == ("flow_image", 2)

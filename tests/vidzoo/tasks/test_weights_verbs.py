@@ -123,13 +123,13 @@ def test_a_flow_run_is_built_as_its_weights_say(
     build, modality, channels, vidzoo, tmp_path
 ):
     shape = (64, 64, channels)
-    model = build(4, backbone="tiny", modality=modality, frame_shape=shape)
+    model = build(4, backbone="toy", modality=modality, frame_shape=shape)
     name = model.name
-    names = {"network": name, "backbone": "tiny", "variant": "v1"}
+    names = {"network": name, "backbone": "toy", "variant": "v1"}
     save_weights(tmp_path / "weights.npz", model, **names)
     code, out, err = vidzoo("verify", tmp_path / "weights.npz", f"--model={name}")
     assert (code, err) == (0, "")
-    assert f"{name} on tiny v1, 4 classes" in out
+    assert f"{name} on toy v1, 4 classes" in out
     code, _, err = vidzoo("verify", tmp_path / "weights.npz", f"--model={name}_flow")
     assert code == (0 if modality == "flow" else 1)
     if modality == "flow_image":
@@ -138,8 +138,8 @@ def test_a_flow_run_is_built_as_its_weights_say(
 
 def test_rgb_weights_are_not_a_flow_network(vidzoo, tmp_path):
     """Though they would start one: verify asks what they are."""
-    model = models.TSN(4, backbone="tiny", frame_shape=(64, 64, 3))
-    names = {"network": "tsn", "backbone": "tiny", "variant": "v1"}
+    model = models.TSN(4, backbone="toy", frame_shape=(64, 64, 3))
+    names = {"network": "tsn", "backbone": "toy", "variant": "v1"}
     save_weights(tmp_path / "weights.npz", model, **names)
     code, _, err = vidzoo("verify", tmp_path / "weights.npz", "--model=tsn_flow")
     assert code == 1
@@ -337,14 +337,14 @@ def test_unhappy_paths_of_convert(vidzoo, small, tmp_path):
 @pytest.fixture
 def pooled(monkeypatch):
     """A feature-pooling network by its builder's options, small; and its file."""
-    small = {"backbone": "tiny", "frame_shape": (32, 32, 3), "fc_size": 6}
+    small = {"backbone": "toy", "frame_shape": (32, 32, 3), "fc_size": 6}
     row = NETWORKS["feature_pooling"]
     row = dataclasses.replace(row, arguments={"num_frames": 12} | small)
     monkeypatch.setitem(NETWORKS, "feature_pooling", row)
 
     def write(path, **options):
         model = models.FeaturePooling(5, **{"num_frames": 12} | small | options)
-        parts = ("tiny", "v1") if "backbone" not in options else (FEATURES,) * 2
+        parts = ("toy", "v1") if "backbone" not in options else (FEATURES,) * 2
         network = network_name(
             options.get("pooling", "conv"), options.get("aggregate", "max")
         )
@@ -365,7 +365,7 @@ def test_weights_of_any_pooling_over_time(options, pooled, vidzoo, tmp_path):
     assert (code, err) == (0, "")
     one, other = open_weights(file), open_weights(out)
     assert other.network == one.network
-    assert (other.backbone, other.variant) == ("tiny", "v1")
+    assert (other.backbone, other.variant) == ("toy", "v1")
     for name, array in one.arrays.items():
         np.testing.assert_array_equal(other.arrays[name], array)
     code, out, _ = vidzoo("verify", file, "--model=feature_pooling")

@@ -52,7 +52,7 @@ def test_checkpoint_fits_the_same_model_built_later_in_one_process(tmp_path):
 def test_checkpoint_of_another_model(tmp_path):
     model, other = (
         toy_model(),
-        models.TSN(3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3)),
+        models.TSN(3, num_segments=2, backbone="toy", frame_shape=(32, 32, 3)),
     )
     path = tmp_path / "step-00000002.npz"
     checkpoint.save(path, other, optimizer_of(other), {})

@@ -17,6 +17,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 logical = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, logical)
 from pathlib import Path
+from tests import toy_backbones
 from vidzoo import models
 from vidzoo.errors import UsageError
 from vidzoo.training import Phase, Recipe, devices, train
@@ -42,7 +43,7 @@ for count in (1, 2):
     keras.utils.set_random_seed(1)
     with strategy.scope():
         model = models.TDN(
-            3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3), dropout=0.0
+            3, num_segments=2, backbone="toy", frame_shape=(32, 32, 3), dropout=0.0
         )
     run = out / str(count)
     train(

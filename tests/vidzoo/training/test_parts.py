@@ -8,7 +8,7 @@ from vidzoo import models
 from vidzoo.training import Phase, Recipe, parts, train
 
 CLIP = (2, 32, 32, 3)
-SMALL = {"num_segments": 2, "backbone": "tiny", "frame_shape": CLIP[1:]}
+SMALL = {"num_segments": 2, "backbone": "toy", "frame_shape": CLIP[1:]}
 STATISTICS = ("moving_mean", "moving_variance")
 
 

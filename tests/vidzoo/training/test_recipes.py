@@ -210,7 +210,7 @@ def test_a_tdn_has_two_phases_and_a_tsn_one(name, modality):
 @pytest.mark.parametrize("name", PAPERS)
 def test_the_first_phase_of_the_papers_tdn(name):
     """Section 5.3.4: with RGB the image classifier trains, with flow it is trained."""
-    network = TDN(3, backbone="tiny", frame_shape=(32, 32, 3))
+    network = TDN(3, backbone="toy", frame_shape=(32, 32, 3))
     trained = {}
     for modality in ("rgb", "flow"):
         phase = RECIPES[name]["tdn"][modality].phases[0]

@@ -70,7 +70,7 @@ def test_a_resumed_tsn_ends_at_the_same_bits(tmp_path):
     def run(folder, batches_from, seed, resume=False):
         as_in_a_new_process(seed)
         model = models.TSN(
-            3, num_segments=2, backbone="tiny", frame_shape=(32, 32, 3), dropout=0.5
+            3, num_segments=2, backbone="toy", frame_shape=(32, 32, 3), dropout=0.5
         )
         folder = tmp_path / folder
         train(

@@ -23,8 +23,8 @@ from vidzoo.weights import (
     save_weights,
 )
 
-TINY = backbones.get("tiny")
-TOY = {"backbone": "tiny", "num_segments": 2}
+BACKBONE = backbones.get("toy")
+TOY = {"backbone": "toy", "num_segments": 2}
 RGB = TOY | {"frame_shape": (32, 32, 3)}
 FLOW = TOY | {"modality": "flow", "frame_shape": (32, 32, 10)}
 GREY = {"channel_order": "rgb", "scale": 1.0, "mean": (1.0,), "std": (1.0,)}
@@ -32,10 +32,10 @@ GREY = {"channel_order": "rgb", "scale": 1.0, "mean": (1.0,), "std": (1.0,)}
 UNEVEN = preprocessing.CAFFE | {"mean": (80.0, 110.0, 140.0), "std": (50.0, 60.0, 70.0)}
 
 
-def tiny(num_classes, channels=3, weights=None):
-    """The tiny backbone as a classifier of images."""
+def toy(num_classes, channels=3, weights=None):
+    """The toy backbone as a classifier of images."""
     shape = (32, 32, channels)
-    return image_classifier.build(TINY, num_classes, shape, weights, "tiny")
+    return image_classifier.build(BACKBONE, num_classes, shape, weights, "toy")
 
 
 def randomized(model, seed=0):
@@ -49,23 +49,23 @@ def randomized(model, seed=0):
     return model
 
 
-def weights_of(model, network, backbone="tiny", variant="v1", preprocess=None):
+def weights_of(model, network, backbone="toy", variant="v1", preprocess=None):
     """A model's weights as if read from a file."""
     return WeightsFile(
         path=Path(f"{network}.npz"),
         network=network,
         backbone=backbone,
         variant=variant,
-        preprocess=preprocess or TINY.preprocess,
+        preprocess=preprocess or BACKBONE.preprocess,
         arrays={n: np.array(v) for n, v in assign.named_variables(model).items()},
     )
 
 
 @pytest.fixture(scope="module")
-def tiny_file():
+def toy_file():
     """An image classifier of 9 classes."""
     keras.utils.set_random_seed(1)
-    return weights_of(randomized(tiny(9)), "tiny")
+    return weights_of(randomized(toy(9)), "toy")
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +139,8 @@ READERS = {
     ),
     ("i3d", "i3d", "rgb"): lambda c: _first_stage(i3d.stages(), c, 4),
     ("c3d", "c3d", "sports1m"): _c3d,
-    ("tsn", "tiny", "v1"): lambda c: models.TSN(3, **TOY, frame_shape=(32, 32, c)),
-    ("tdn", "tiny", "v1"): lambda c: models.TDN(3, **TOY, frame_shape=(32, 32, c)),
+    ("tsn", "toy", "v1"): lambda c: models.TSN(3, **TOY, frame_shape=(32, 32, c)),
+    ("tdn", "toy", "v1"): lambda c: models.TDN(3, **TOY, frame_shape=(32, 32, c)),
 }
 
 
@@ -167,42 +167,42 @@ def test_every_network_gets_its_other_channels(key):
             )
 
 
-def test_grey_input_is_answered_in_proportion_to_the_channels(tiny_file):
-    three = tiny_file.arrays["conv1/kernel"]
-    ten = initialize.flow_from_rgb(tiny_file).arrays["conv1/kernel"]
+def test_grey_input_is_answered_in_proportion_to_the_channels(toy_file):
+    three = toy_file.arrays["conv1/kernel"]
+    ten = initialize.flow_from_rgb(toy_file).arrays["conv1/kernel"]
     grey = np.random.default_rng(0).normal(size=(1, 9, 9, 1)).astype(np.float32)
     one = keras.ops.conv(np.repeat(grey, 3, -1), three)
     other = keras.ops.conv(np.repeat(grey, 10, -1), ten)
     assert_close(np.asarray(other), np.asarray(one) * 10 / 3)
 
 
-def test_stacked_images_keep_their_preprocessing(tiny_file):
-    wider = initialize.first_convolution(tiny_file, 6)
-    assert wider.preprocess == tiny_file.preprocess
-    model = tiny(9, 6, wider)
+def test_stacked_images_keep_their_preprocessing(toy_file):
+    wider = initialize.first_convolution(toy_file, 6)
+    assert wider.preprocess == toy_file.preprocess
+    model = toy(9, 6, wider)
     assert model.get_layer("preprocess").mean == (1.0, 1.0, 1.0)
 
 
-def test_another_kind_of_input_brings_its_preprocessing(tiny_file):
+def test_another_kind_of_input_brings_its_preprocessing(toy_file):
     message = r"must be a multiple of 3.*Received: 4; give `preprocess`"
     with pytest.raises(ValueError, match=message):
-        initialize.first_convolution(tiny_file, 4)
+        initialize.first_convolution(toy_file, 4)
     with pytest.raises(ValueError, match=r"Received: 0;"):
-        initialize.first_convolution(tiny_file, 0)
+        initialize.first_convolution(toy_file, 0)
     depth = {"mean": (100.0,), "std": (50.0,)}
-    model = tiny(9, 4, initialize.first_convolution(tiny_file, 4, depth))
+    model = toy(9, 4, initialize.first_convolution(toy_file, 4, depth))
     assert model.get_layer("preprocess").mean == (100.0,)
 
 
-def test_first_convolution_that_is_not_there(tiny_file):
-    arrays = {n: a for n, a in tiny_file.arrays.items() if n != "conv1/kernel"}
-    with pytest.raises(WeightsError, match=r"tiny\.npz: .*conv1/kernel, is missing\."):
-        initialize.first_convolution(replace(tiny_file, arrays=arrays), 6)
+def test_first_convolution_that_is_not_there(toy_file):
+    arrays = {n: a for n, a in toy_file.arrays.items() if n != "conv1/kernel"}
+    with pytest.raises(WeightsError, match=r"toy\.npz: .*conv1/kernel, is missing\."):
+        initialize.first_convolution(replace(toy_file, arrays=arrays), 6)
     arrays["conv1/kernel"] = np.zeros((3, 4))
     with pytest.raises(WeightsError, match=r"is of shape \(3, 4\)\."):
-        initialize.first_convolution(replace(tiny_file, arrays=arrays), 6)
-    unknown = replace(tiny_file, variant="v9")
-    with pytest.raises(WeightsError, match=r"no backbone tiny v9; there are resnet18,"):
+        initialize.first_convolution(replace(toy_file, arrays=arrays), 6)
+    unknown = replace(toy_file, variant="v9")
+    with pytest.raises(WeightsError, match=r"no backbone toy v9; there are resnet18,"):
         initialize.first_convolution(unknown, 6)
 
 
@@ -215,7 +215,7 @@ def test_first_convolution_that_is_not_there(tiny_file):
     [
         (preprocessing.CAFFE, 1.0),
         (preprocessing.TORCHVISION, 1 / 255 / np.mean([0.229, 0.224, 0.225])),
-        (TINY.preprocess, 1 / 127.5),
+        (BACKBONE.preprocess, 1 / 127.5),
     ],
 )
 def test_flow_is_preprocessed_as_tsn_does(rgb, step):
@@ -247,9 +247,9 @@ def test_flow_tsn_from_rgb_tsn(tsn_file):
 
 
 @pytest.mark.parametrize("build", [models.TSN, models.TDN])
-def test_flow_network_from_imagenet(build, tiny_file):
+def test_flow_network_from_imagenet(build, toy_file):
     """One file for every subnetwork; the classifiers are the model's own."""
-    flow = initialize.flow_from_rgb(tiny_file)
+    flow = initialize.flow_from_rgb(toy_file)
     found = assign.named_variables(build(4, **FLOW, weights=flow))
     for name, variable in found.items():
         own = name.partition("_")[2]
@@ -271,26 +271,26 @@ def test_flow_i3d_from_rgb_i3d():
     assert settings["mean"] == pytest.approx([128 / 127.5] * 2)
 
 
-def test_flow_images_need_no_other_arrays(tiny_file):
-    flow = initialize.flow_image_from_rgb(tiny_file)
-    assert flow.arrays is tiny_file.arrays
-    settings = tiny(9, 3, flow).get_layer("preprocess").settings()
+def test_flow_images_need_no_other_arrays(toy_file):
+    flow = initialize.flow_image_from_rgb(toy_file)
+    assert flow.arrays is toy_file.arrays
+    settings = toy(9, 3, flow).get_layer("preprocess").settings()
     assert settings["mean"] == pytest.approx([128 / 127.5, 128 / 127.5, 0])
 
 
-def test_flow_from_what_is_not_rgb(tiny_file):
-    flow = initialize.flow_from_rgb(tiny_file)
+def test_flow_from_what_is_not_rgb(toy_file):
+    flow = initialize.flow_from_rgb(toy_file)
     for again in (initialize.flow_from_rgb, initialize.flow_image_from_rgb):
         with pytest.raises(WeightsError, match=r"expects flow, but .* RGB"):
             again(flow)
     for odd in (5, 0):
         with pytest.raises(ValueError, match=rf"must be even.*Received: {odd}\."):
-            initialize.flow_from_rgb(tiny_file, odd)
+            initialize.flow_from_rgb(toy_file, odd)
 
 
-def test_flow_from_flow_images(tiny_file):
+def test_flow_from_flow_images(toy_file):
     """Three values in their preprocessing too, but no RGB."""
-    images = initialize.flow_image_from_rgb(tiny_file)
+    images = initialize.flow_image_from_rgb(toy_file)
     with pytest.raises(WeightsError, match="expects flow_image, but weights for RGB"):
         initialize.flow_from_rgb(images)
 
@@ -298,7 +298,7 @@ def test_flow_from_flow_images(tiny_file):
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 def test_preprocessing_tells_the_modality(order):
     rgb = preprocessing.TORCHVISION | {"channel_order": order}
-    for settings in (rgb, UNEVEN, TINY.preprocess, preprocessing.I3D["rgb"]):
+    for settings in (rgb, UNEVEN, BACKBONE.preprocess, preprocessing.I3D["rgb"]):
         assert preprocessing.modality(settings) == "rgb"
     for settings in (preprocessing.flow(rgb), preprocessing.I3D["flow"]):
         assert preprocessing.modality(settings) == "flow"
@@ -313,7 +313,7 @@ def test_preprocessing_tells_the_modality(order):
 def test_a_header_that_leaves_out_what_is_usual(tmp_path):
     """It starts a flow network all the same, whose preprocessing needs every value."""
     model = models.TSN(5, **RGB)
-    names = {"network": "tsn", "backbone": "tiny", "variant": "v1"}
+    names = {"network": "tsn", "backbone": "toy", "variant": "v1"}
     save_weights(tmp_path / "weights.npz", model, **names)
     with np.load(tmp_path / "weights.npz") as data:
         arrays = dict(data)
@@ -336,9 +336,9 @@ def test_a_header_that_leaves_out_what_is_usual(tmp_path):
 @pytest.mark.parametrize("build, network", [(models.TSN, "tsn"), (models.TDN, "tdn")])
 @pytest.mark.parametrize("source", ["backbone", "own"])
 def test_rgb_weights_start_a_flow_network_aloud(
-    build, network, source, tiny_file, caplog
+    build, network, source, toy_file, caplog
 ):
-    rgb = tiny_file
+    rgb = toy_file
     if source == "own":
         rgb = weights_of(randomized(build(5, **RGB)), network)
         rgb = replace(rgb, differences=None)
@@ -351,15 +351,15 @@ def test_rgb_weights_start_a_flow_network_aloud(
             np.testing.assert_array_equal(variable, expected.arrays[own], err_msg=name)
 
 
-def test_rgb_weights_start_a_flow_image_network(tiny_file, caplog):
+def test_rgb_weights_start_a_flow_image_network(toy_file, caplog):
     """(x, y) is answered as the RGB network answers the colours that it becomes."""
     build = TOY | {"modality": "flow_image", "frame_shape": (32, 32, 2)}
-    model = models.TSN(5, **build, weights=tiny_file)
+    model = models.TSN(5, **build, weights=toy_file)
     assert "start a network for flow_image: arrays as they are" in caplog.text
-    rgb = models.TSN(5, **RGB, weights=tiny_file)
+    rgb = models.TSN(5, **RGB, weights=toy_file)
     rgb.get_layer("image_head").set_weights(model.get_layer("image_head").get_weights())
     flow = pixels(2, 2, 32, 32, 2)
-    # tiny's colours are 0 at 127.5, flow at 128.
+    # toy's colours are 0 at 127.5, flow at 128.
     colours = np.concatenate([flow - 0.5, np.full((2, 2, 32, 32, 1), 127.5)], -1)
     assert_close(np.asarray(model(flow)), np.asarray(rgb(colours)))
 
@@ -371,7 +371,7 @@ def test_a_flow_networks_own_weights_load_as_they_are(
 ):
     arguments = TOY | {"modality": modality, "frame_shape": (32, 32, channels)}
     model = randomized(build(5, **arguments))
-    names = {"network": network, "backbone": "tiny", "variant": "v1"}
+    names = {"network": network, "backbone": "toy", "variant": "v1"}
     save_weights(tmp_path / "weights.npz", model, **names)
     again = build(5, **arguments, weights=tmp_path / "weights.npz")
     assert not caplog.text
@@ -384,9 +384,9 @@ def test_a_flow_networks_own_weights_load_as_they_are(
     assert settings[0] == settings[1]
 
 
-def test_weights_for_flow_do_not_enter_an_rgb_network(tsn_file, tiny_file):
+def test_weights_for_flow_do_not_enter_an_rgb_network(tsn_file, toy_file):
     """Nor one on another kind of flow, nor on other channels."""
-    for rgb, build in ((tsn_file, models.TSN), (tiny_file, models.TDN)):
+    for rgb, build in ((tsn_file, models.TSN), (toy_file, models.TDN)):
         flow = initialize.flow_from_rgb(rgb)
         with pytest.raises(
             WeightsError,
@@ -407,19 +407,19 @@ def test_weights_for_flow_do_not_enter_an_rgb_network(tsn_file, tiny_file):
         models.TSN(5, **FLOW, weights=six)
 
 
-def test_flow_tdn_of_section_5_3_4(tsn_file, tiny_file, tmp_path):
+def test_flow_tdn_of_section_5_3_4(tsn_file, toy_file, tmp_path):
     """From a flow TSN's file and ImageNet's; its image subnetwork is that TSN."""
     tsn = models.TSN(5, **FLOW, weights=tsn_file)
-    names = {"network": "tsn", "backbone": "tiny", "variant": "v1"}
+    names = {"network": "tsn", "backbone": "toy", "variant": "v1"}
     save_weights(tmp_path / "flow_tsn.npz", tsn, **names)
     start = initialize.tdn_from_subnetworks(
-        open_weights(tmp_path / "flow_tsn.npz"), initialize.flow_from_rgb(tiny_file)
+        open_weights(tmp_path / "flow_tsn.npz"), initialize.flow_from_rgb(toy_file)
     )
     tdn = models.TDN(5, **FLOW, weights=start)
     clip = pixels(2, 2, 32, 32, 10)
     assert_close(np.asarray(tdn(clip)["image"]), np.asarray(tsn(clip)))
     kernel = np.asarray(tdn.get_layer("difference_conv1").kernel)
-    average = tiny_file.arrays["conv1/kernel"].mean(2)
+    average = toy_file.arrays["conv1/kernel"].mean(2)
     assert kernel.shape == (5, 5, 10, 16)
     for channel in range(10):
         np.testing.assert_allclose(kernel[:, :, channel], average, rtol=1e-5, atol=1e-7)
@@ -429,13 +429,13 @@ def test_flow_tdn_of_section_5_3_4(tsn_file, tiny_file, tmp_path):
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3])
-def test_identical_stacked_frames_get_the_single_frames_answer(num_frames, tiny_file):
-    single = replace(tiny_file, preprocess=UNEVEN)
+def test_identical_stacked_frames_get_the_single_frames_answer(num_frames, toy_file):
+    single = replace(toy_file, preprocess=UNEVEN)
     several = initialize.multi_frame_from_single(single, num_frames)
     images = pixels(2, 32, 32, 3)
-    expected = tiny(9, 3, single)(images, training=False)
+    expected = toy(9, 3, single)(images, training=False)
     stacked = np.tile(images, num_frames)
-    found = tiny(9, 3 * num_frames, several)(stacked, training=False)
+    found = toy(9, 3 * num_frames, several)(stacked, training=False)
     assert_close(np.asarray(found), np.asarray(expected))
 
 
@@ -449,11 +449,11 @@ def test_stacked_frames_in_a_tsn(tsn_file):
     assert_close(np.asarray(several(np.tile(clip, 2), training=False)), expected)
 
 
-def test_tsn_answers_as_its_single_frame_network(tiny_file):
+def test_tsn_answers_as_its_single_frame_network(toy_file):
     """The mean of the frames' answers; one frame's, if all are it."""
     images = pixels(3, 32, 32, 3)
-    logits = np.asarray(tiny(9, 3, tiny_file)(images, training=False))
-    file = initialize.tsn_from_single_frame(tiny_file)
+    logits = np.asarray(toy(9, 3, toy_file)(images, training=False))
+    file = initialize.tsn_from_single_frame(toy_file)
     model = models.TSN(9, **RGB | {"num_segments": 3}, weights=file)
     assert_close(np.asarray(model(images[None], training=False))[0], logits.mean(0))
     still = np.repeat(images[:1, None], 3, 1)
@@ -502,7 +502,7 @@ def test_difference_classifier_and_merges_are_the_models_own(tsn_file):
     model = models.TDN(5, **build, weights=file)
     for name, variable in assign.named_variables(model).items():
         own = name.startswith("difference_head") or name.partition("/")[0] in (
-            f"{stage}_merge" for stage in TINY.stages
+            f"{stage}_merge" for stage in BACKBONE.stages
         )
         expected = fresh[name] if own else file.arrays[name]
         np.testing.assert_array_equal(variable, expected, err_msg=name)
@@ -511,7 +511,7 @@ def test_difference_classifier_and_merges_are_the_models_own(tsn_file):
 def test_difference_from_a_tdns_own_image_subnetwork(tsn_file, tmp_path):
     tdn = randomized(models.TDN(5, **RGB), seed=4)
     path = tmp_path / "tdn.npz"
-    save_weights(path, tdn, network="tdn", backbone="tiny", variant="v1")
+    save_weights(path, tdn, network="tdn", backbone="toy", variant="v1")
     opened = open_weights(path)
     file = initialize.difference_from_image(opened)
     for name, array in file.arrays.items():
@@ -520,9 +520,9 @@ def test_difference_from_a_tdns_own_image_subnetwork(tsn_file, tmp_path):
     assert {n.partition("_")[0] for n in file.arrays} == {"image", "difference"}
 
 
-def test_flow_tdn_from_flow_tsn_and_imagenet(tsn_file, tiny_file, caplog):
+def test_flow_tdn_from_flow_tsn_and_imagenet(tsn_file, toy_file, caplog):
     flow_tsn = initialize.flow_from_rgb(tsn_file)
-    imagenet = initialize.flow_from_rgb(tiny_file)
+    imagenet = initialize.flow_from_rgb(toy_file)
     with caplog.at_level(logging.INFO, "vidzoo"):
         model = models.TDN(
             5, **FLOW, weights=initialize.tdn_from_subnetworks(flow_tsn, imagenet)
@@ -555,23 +555,23 @@ def test_hidden_layers_stay_out_of_a_tdn():
     assert file.left_out == {"difference_head": 4}
 
 
-def test_subnetworks_that_do_not_belong_together(tsn_file, tiny_file):
+def test_subnetworks_that_do_not_belong_together(tsn_file, toy_file):
     join = initialize.tdn_from_subnetworks
-    with pytest.raises(WeightsError, match="holds weights of tiny, not of tsn or tdn"):
-        join(tiny_file, tsn_file)
-    with pytest.raises(WeightsError, match="the backbone is resnet18, but tiny in tsn"):
-        join(tsn_file, replace(tiny_file, backbone="resnet18"))
-    with pytest.raises(WeightsError, match="tiny's variant is v9, but v1 in tsn"):
-        join(tsn_file, replace(tiny_file, variant="v9"))
+    with pytest.raises(WeightsError, match="holds weights of toy, not of tsn or tdn"):
+        join(toy_file, tsn_file)
+    with pytest.raises(WeightsError, match="the backbone is resnet18, but toy in tsn"):
+        join(tsn_file, replace(toy_file, backbone="resnet18"))
+    with pytest.raises(WeightsError, match="toy's variant is v9, but v1 in tsn"):
+        join(tsn_file, replace(toy_file, variant="v9"))
     with pytest.raises(WeightsError, match="other pixels .* after `flow_from_rgb`"):
-        join(initialize.flow_from_rgb(tsn_file), tiny_file)
-    scaled = TINY.preprocess | {"std": (1.0, 1.0, 1.1)}
+        join(initialize.flow_from_rgb(tsn_file), toy_file)
+    scaled = BACKBONE.preprocess | {"std": (1.0, 1.0, 1.1)}
     with pytest.raises(WeightsError, match="other pixels"):
-        join(tsn_file, replace(tiny_file, preprocess=scaled))
+        join(tsn_file, replace(toy_file, preprocess=scaled))
     # Means cancel in a difference.
     join(
         tsn_file,
-        replace(tiny_file, preprocess=TINY.preprocess | {"mean": (0.9, 1.0, 1.1)}),
+        replace(toy_file, preprocess=BACKBONE.preprocess | {"mean": (0.9, 1.0, 1.1)}),
     )
 
 
@@ -622,9 +622,9 @@ def test_inflated_resnet18_answers_a_still_video_as_the_image(resnet18):
     np.testing.assert_array_equal(head, before["head/kernel"])
 
 
-def test_only_resnet18_is_inflated(tiny_file):
-    with pytest.raises(WeightsError, match="of tiny; only those of resnet18 can be"):
-        initialize.inflate(tiny_file)
+def test_only_resnet18_is_inflated(toy_file):
+    with pytest.raises(WeightsError, match="of toy; only those of resnet18 can be"):
+        initialize.inflate(toy_file)
 
 
 # ActionFlowNet's encoder
@@ -654,9 +654,9 @@ def test_r3d18_enters_the_encoder_as_a_named_initialisation_only(r3d18_file, cap
         assign.assign_network(model, file, "resnet3d", "torchvision")
 
 
-def test_encoder_from_something_else(tiny_file, r3d18_file):
-    with pytest.raises(WeightsError, match=r"of tiny v1, not of .* \(r3d_18\)\."):
-        initialize.actionflownet_encoder_from_r3d18(tiny_file)
+def test_encoder_from_something_else(toy_file, r3d18_file):
+    with pytest.raises(WeightsError, match=r"of toy v1, not of .* \(r3d_18\)\."):
+        initialize.actionflownet_encoder_from_r3d18(toy_file)
     file = initialize.actionflownet_encoder_from_r3d18(r3d18_file)
     with pytest.raises(WeightsError, match="of resnet3d actionflownet, not of"):
         initialize.actionflownet_encoder_from_r3d18(file)
@@ -687,7 +687,7 @@ def test_classifier_is_left_out_aloud(num_classes, tsn_file, caplog):
 def test_both_classifiers_of_a_tdn_are_left_out(caplog, tmp_path):
     path = tmp_path / "tdn.npz"
     model = models.TDN(5, **RGB, difference_layers=("input",))
-    save_weights(path, model, network="tdn", backbone="tiny", variant="v1")
+    save_weights(path, model, network="tdn", backbone="toy", variant="v1")
     file = initialize.another_number_of_classes(open_weights(path))
     with caplog.at_level(logging.INFO, "vidzoo"):
         models.TDN(3, **RGB, difference_layers=("input",), weights=file)
@@ -699,25 +699,25 @@ def test_both_classifiers_of_a_tdn_are_left_out(caplog, tmp_path):
         models.TDN(3, **RGB, weights=file)
 
 
-def test_image_classifier_of_other_classes(tiny_file):
-    file = initialize.another_number_of_classes(tiny_file)
-    assert tiny(4, 3, file).output.shape == (None, 4)
+def test_image_classifier_of_other_classes(toy_file):
+    file = initialize.another_number_of_classes(toy_file)
+    assert toy(4, 3, file).output.shape == (None, 4)
     assert initialize.another_number_of_classes(file).left_out == {"head": 9}
 
 
-def test_weights_without_a_classifier(tiny_file):
-    arrays = {"conv1/kernel": tiny_file.arrays["conv1/kernel"]}
-    with pytest.raises(WeightsError, match=r"tiny\.npz: has no classifier, .* head/k"):
-        initialize.another_number_of_classes(replace(tiny_file, arrays=arrays))
+def test_weights_without_a_classifier(toy_file):
+    arrays = {"conv1/kernel": toy_file.arrays["conv1/kernel"]}
+    with pytest.raises(WeightsError, match=r"toy\.npz: has no classifier, .* head/k"):
+        initialize.another_number_of_classes(replace(toy_file, arrays=arrays))
 
 
 # Into a model: still all or nothing
 
 
-def test_initialisations_compose(tiny_file):
+def test_initialisations_compose(toy_file):
     file = initialize.first_convolution(
         initialize.another_number_of_classes(
-            initialize.tsn_from_single_frame(tiny_file)
+            initialize.tsn_from_single_frame(toy_file)
         ),
         6,
     )
@@ -725,8 +725,8 @@ def test_initialisations_compose(tiny_file):
     models.TSN(3, **TOY, frame_shape=(32, 32, 6), weights=file)
 
 
-def test_an_initialisation_is_not_the_public_weights(tiny_file):
-    public = replace(tiny_file, preset="resnet50_torchvision")
+def test_an_initialisation_is_not_the_public_weights(toy_file):
+    public = replace(toy_file, preset="resnet50_torchvision")
     for file in (
         initialize.flow_from_rgb(public),
         initialize.flow_image_from_rgb(public),

@@ -21,8 +21,8 @@ TORCH = ("torch-zip.pth", "torch-stream.pth")
 WRITERS = {n: w for n, w in OWN_NAMES.items() if n not in TORCH}
 WRITERS |= {name: write for name, (write, _) in OTHER_NAMES.items()}
 RANDOM = np.random.default_rng(0)
-TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 2}
-TINY = {"backbone": "tiny", "variant": "v1"}
+TOY = {"backbone": "toy", "frame_shape": (32, 32, 3), "num_segments": 2}
+BACKBONE = {"backbone": "toy", "variant": "v1"}
 
 
 def open_files(folder):
@@ -61,7 +61,7 @@ def test_a_file_that_changes_is_not_read_on(suffix, tmp_path):
 def tsn_file(tmp_path):
     keras.utils.set_random_seed(1)
     path = tmp_path / "tsn.npz"
-    load.save_weights(path, models.TSN(5, **TOY), network="tsn", **TINY)
+    load.save_weights(path, models.TSN(5, **TOY), network="tsn", **BACKBONE)
     return path
 
 
@@ -88,7 +88,7 @@ def test_a_change_half_way_leaves_the_model_as_it_was(
 
     monkeypatch.setattr(memory, "assign", change_once)
     with pytest.raises(WeightsError, match=rf"{tsn_file}: (has changed|is gone) since"):
-        assign.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+        assign.assign_subnetworks(model, weights_file, "tsn", "toy", "v1", ("image",))
     for was, now in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(was, now)
     assert not open_files(str(tsn_file.parent))

@@ -15,34 +15,34 @@ from vidzoo.errors import WeightsError
 from vidzoo.models import backbones, image_classifier
 from vidzoo.weights import assign, open_weights, save_weights
 
-TOY = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 2}
+TOY = {"backbone": "toy", "frame_shape": (32, 32, 3), "num_segments": 2}
 CLIP = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 32, 3))
 HEADER = "__vidzoo__"
-WRONG_VARIANT = r"holds tiny v9, but this network is tiny v1; .* would be wrong\."
+WRONG_VARIANT = r"holds toy v9, but this network is toy v1; .* would be wrong\."
 
 
-TINY = {"backbone": "tiny", "variant": "v1"}
+BACKBONE = {"backbone": "toy", "variant": "v1"}
 
 
 @pytest.fixture(scope="module")
 def tsn_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tsn.npz"
     keras.utils.set_random_seed(1)
-    save_weights(path, randomized(models.TSN(5, **TOY)), network="tsn", **TINY)
+    save_weights(path, randomized(models.TSN(5, **TOY)), network="tsn", **BACKBONE)
     return path
 
 
 @pytest.fixture(scope="module")
-def tiny_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
-    save_weights(path, randomized(tiny(9)), network="tiny", **TINY)
+def toy_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "toy.npz"
+    save_weights(path, randomized(toy(9)), network="toy", **BACKBONE)
     return path
 
 
-def tiny(num_classes, weights=None):
-    """The tiny backbone as an image classifier."""
+def toy(num_classes, weights=None):
+    """The toy backbone as an image classifier."""
     return image_classifier.build(
-        backbones.get("tiny"), num_classes, (32, 32, 3), weights, "tiny"
+        backbones.get("toy"), num_classes, (32, 32, 3), weights, "toy"
     )
 
 
@@ -76,19 +76,19 @@ def snapshot(model):
 def test_saved_weights_come_back(build, tmp_path):
     model = randomized(build(5, **TOY))
     network = model.name
-    save_weights(tmp_path / "w.npz", model, network=network, **TINY)
+    save_weights(tmp_path / "w.npz", model, network=network, **BACKBONE)
     loaded = build(5, **TOY, weights=tmp_path / "w.npz")
     expected = named_outputs(model(CLIP))
     for name, logits in named_outputs(loaded(CLIP)).items():
         np.testing.assert_array_equal(logits, expected[name])
     opened = open_weights(tmp_path / "w.npz")
-    assert (opened.network, opened.backbone, opened.variant) == (network, "tiny", "v1")
+    assert (opened.network, opened.backbone, opened.variant) == (network, "toy", "v1")
     assert not list(tmp_path.glob(".*")), "a temporary file was left"
 
 
-def test_backbone_weights_come_back(tiny_file):
-    with np.load(tiny_file) as data:
-        for name, variable in assign.named_variables(tiny(9, tiny_file)).items():
+def test_backbone_weights_come_back(toy_file):
+    with np.load(toy_file) as data:
+        for name, variable in assign.named_variables(toy(9, toy_file)).items():
             np.testing.assert_array_equal(variable, data[name], err_msg=name)
 
 
@@ -109,12 +109,12 @@ def test_weights_bring_their_preprocessing(tsn_file, tmp_path):
 
 
 @pytest.mark.parametrize("build", [models.TSN, models.TDN])
-def test_backbone_weights_enter_every_subnetwork(build, tiny_file):
+def test_backbone_weights_enter_every_subnetwork(build, toy_file):
     keras.utils.set_random_seed(3)
     fresh = assign.named_variables(build(4, **TOY))
     keras.utils.set_random_seed(3)
-    model = build(4, **TOY, weights=tiny_file)
-    with np.load(tiny_file) as data:
+    model = build(4, **TOY, weights=toy_file)
+    with np.load(toy_file) as data:
         for name, variable in assign.named_variables(model).items():
             _, own_name = name.split("_", 1)
             if own_name.startswith("head/"):  # other classes: as without weights
@@ -130,9 +130,9 @@ def test_backbone_weights_enter_every_subnetwork(build, tiny_file):
 
 def test_other_differences_are_another_network(tmp_path):
     """All names and shapes are the same, the answers are not."""
-    toy = {"backbone": "tiny", "frame_shape": (32, 32, 3)}
+    toy = {"backbone": "toy", "frame_shape": (32, 32, 3)}
     model = models.TDN(3, difference_layers=("input", "conv1"), **toy)
-    save_weights(tmp_path / "w.npz", model, network="tdn", **TINY)
+    save_weights(tmp_path / "w.npz", model, network="tdn", **BACKBONE)
     message = (
         "differences are conv1_motion, input_motion; the model's are conv1_motion,"
     )
@@ -143,27 +143,27 @@ def test_other_differences_are_another_network(tmp_path):
 
 
 @pytest.mark.parametrize("merge", ["conv", "gate"])
-def test_backbone_weights_leave_merges_fresh(merge, tiny_file):
+def test_backbone_weights_leave_merges_fresh(merge, toy_file):
     model = models.TDN(
         3,
-        backbone="tiny",
+        backbone="toy",
         frame_shape=(32, 32, 3),
         difference_merge=merge,
-        weights=tiny_file,
+        weights=toy_file,
     )
-    with np.load(tiny_file) as data:
+    with np.load(toy_file) as data:
         kernel = data["conv1/kernel"]
     for subnetwork in ("image", "difference"):
         found = model.get_layer(f"{subnetwork}_conv1").kernel
         np.testing.assert_array_equal(np.asarray(found), kernel)
 
 
-def test_wrong_variant(tsn_file, tiny_file, tmp_path):
+def test_wrong_variant(tsn_file, toy_file, tmp_path):
     path = altered(tsn_file, tmp_path / "a.npz", header={"variant": "v9"})
     with pytest.raises(WeightsError, match=WRONG_VARIANT):
         models.TSN(5, **TOY, weights=path)
-    path = altered(tiny_file, tmp_path / "b.npz", header={"variant": "v9"})
-    for build in (lambda: tiny(9, path), lambda: models.TDN(5, **TOY, weights=path)):
+    path = altered(toy_file, tmp_path / "b.npz", header={"variant": "v9"})
+    for build in (lambda: toy(9, path), lambda: models.TDN(5, **TOY, weights=path)):
         with pytest.raises(WeightsError, match=WRONG_VARIANT):
             build()
 
@@ -171,20 +171,20 @@ def test_wrong_variant(tsn_file, tiny_file, tmp_path):
 def test_wrong_backbone(tsn_file):
     arguments = TOY | {"backbone": "resnet18"}
     with pytest.raises(
-        WeightsError, match="for the backbone tiny, but the model is built on resnet18"
+        WeightsError, match="for the backbone toy, but the model is built on resnet18"
     ):
         models.TSN(5, **arguments, weights=tsn_file)
 
 
-def test_wrong_network(tsn_file, tiny_file):
+def test_wrong_network(tsn_file, toy_file):
     with pytest.raises(
-        WeightsError, match="holds weights of tsn, not of tdn or of its backbone tiny"
+        WeightsError, match="holds weights of tsn, not of tdn or of its backbone toy"
     ):
         models.TDN(5, **TOY, weights=tsn_file)
-    with pytest.raises(WeightsError, match="holds weights of tsn, not of tiny. Build"):
-        tiny(5, tsn_file)
-    with pytest.raises(WeightsError, match="holds weights of tiny, not of resnet18"):
-        models.ResNet18(9, image_shape=(32, 32, 3), weights=tiny_file)
+    with pytest.raises(WeightsError, match="holds weights of tsn, not of toy. Build"):
+        toy(5, tsn_file)
+    with pytest.raises(WeightsError, match="holds weights of toy, not of resnet18"):
+        models.ResNet18(9, image_shape=(32, 32, 3), weights=toy_file)
 
 
 def test_wrong_number_of_classes(tsn_file):
@@ -249,8 +249,8 @@ def test_a_failed_load_leaves_the_model_as_it_was(damage, tsn_file, tmp_path):
             model,
             weights_file,
             "tsn",
-            "tiny",
-            backbones.get("tiny").variant,
+            "toy",
+            backbones.get("toy").variant,
             ("image",),
         )
     for was, now in zip(before, snapshot(model), strict=True):
@@ -286,7 +286,7 @@ def test_a_failure_half_way_leaves_the_model_as_it_was(failing, tsn_file, monkey
 
     monkeypatch.setattr(keras.Variable, "assign", fail_once)
     with pytest.raises(MemoryError, match="half-way"):
-        assign.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+        assign.assign_subnetworks(model, weights_file, "tsn", "toy", "v1", ("image",))
     for was, now in zip(before, snapshot(model), strict=True):
         np.testing.assert_array_equal(was, now)
 
@@ -313,7 +313,7 @@ def test_real_googlenet_does_not_fit_other_classes(shared_data):
     path = shared_data / "weights/bvlc_googlenet_oihw.npz"
     with pytest.raises(WeightsError, match=r"In the file only: head/bias \(1000,\)"):
         models.GoogLeNet(10, weights=path)
-    with pytest.raises(WeightsError, match="for the backbone googlenet, but .* tiny"):
+    with pytest.raises(WeightsError, match="for the backbone googlenet, but .* toy"):
         models.TSN(5, **TOY, weights=path)
 
 
@@ -392,7 +392,7 @@ def test_arrays_of_an_unknown_network(tmp_path):
         "not json",
         "[1, 2]",
         '{"network": "tsn"}',
-        '{"network": "tsn", "backbone": "tiny", "variant": "v1", "preprocess": {}, ',
+        '{"network": "tsn", "backbone": "toy", "variant": "v1", "preprocess": {}, ',
     ],
 )
 def test_damaged_header(header, tsn_file, tmp_path):
@@ -444,7 +444,7 @@ def test_what_float32_cannot_hold_is_refused(tmp_path):
     model = models.TSN(5, **TOY)
     before = snapshot(model)
     path = tmp_path / "double.npz"
-    save_weights(path, model, network="tsn", **TINY)
+    save_weights(path, model, network="tsn", **BACKBONE)
     with np.load(path) as data:
         arrays = dict(data)
     name = next(n for n in arrays if n.endswith("/kernel"))
@@ -455,7 +455,7 @@ def test_what_float32_cannot_hold_is_refused(tmp_path):
         models.TSN(5, **TOY, weights=path)
     weights_file = open_weights(path)
     with pytest.raises(WeightsError, match="beyond float32's"):
-        assign.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+        assign.assign_subnetworks(model, weights_file, "tsn", "toy", "v1", ("image",))
     for was, now in zip(before, snapshot(model), strict=True):
         np.testing.assert_array_equal(was, now)
 
@@ -466,13 +466,13 @@ def test_no_room_to_put_the_old_weights_aside(tsn_file, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     weights_file = open_weights(tsn_file)
     with pytest.raises(WeightsError, match="gone: .* name another folder by TMPDIR"):
-        assign.assign_subnetworks(model, weights_file, "tsn", "tiny", "v1", ("image",))
+        assign.assign_subnetworks(model, weights_file, "tsn", "toy", "v1", ("image",))
     for was, now in zip(before, snapshot(model), strict=True):
         np.testing.assert_array_equal(was, now)
 
 
 def test_errors_name_the_initialisation(tsn_file):
-    arguments = {"backbone": "tiny", "frame_shape": (32, 32, 3), "num_segments": 2}
+    arguments = {"backbone": "toy", "frame_shape": (32, 32, 3), "num_segments": 2}
     with pytest.raises(WeightsError, match=r"initialize\.difference_from_image\."):
         models.TDN(5, **arguments, weights=tsn_file)
     with pytest.raises(WeightsError, match=r"initialize\.another_number_of_classes\."):

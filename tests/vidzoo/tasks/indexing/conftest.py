@@ -18,9 +18,9 @@ def original(tmp_path_factory):
     for i in range(10):
         write_picture(root / "photos" / "ab"[i % 2] / f"{i}.png", seed=i)
     write_video(root / "photos" / "clip.avi", num_frames=8, shift=20, fps=2.0)
-    write_weights(root / "tiny.npz", seed=0)
+    write_weights(root / "toy.npz", seed=0)
     files = [root / name for name in ("photos", "pictures.index")]
-    flags = [*FLAGS, f"--weights={root / 'tiny.npz'}"]
+    flags = [*FLAGS, f"--weights={root / 'toy.npz'}"]
     args = cli._parse(["vidzoo", "index", *map(str, files), *flags])
     assert cli._run(args) == 0
     return root
@@ -47,7 +47,7 @@ def index(vidzoo):
 
     def run(*flags, folder="photos", out="pictures.index"):
         code, printed, err = vidzoo(
-            "index", folder, out, "--weights=tiny.npz", *flags, "--json"
+            "index", folder, out, "--weights=toy.npz", *flags, "--json"
         )
         return code, json.loads(printed) if printed else None, err
 

@@ -9,7 +9,7 @@ from vidzoo.retrieval import IndexFile
 from vidzoo.weights import save_weights
 
 FLAGS = (
-    *("--network=tiny", "--layer=res3", "--size=32", "--num_words=4"),
+    *("--network=toy", "--layer=res3", "--size=32", "--num_words=4"),
     *("--scales=1,2", "--batch_size=3"),
 )
 ONE = (*FLAGS, "--scales=1")
@@ -27,10 +27,10 @@ def write_picture(path, seed):
     cv2.imwrite(str(path), picture(seed))
 
 
-def write_weights(path, seed, backbone="tiny"):
+def write_weights(path, seed, backbone="toy"):
     keras.utils.set_random_seed(seed)
     tsn = models.TSN(4, backbone=backbone, frame_shape=(32, 32, 3))
-    variant = {"tiny": "v1", "resnet18": "v1.5"}[backbone]
+    variant = {"toy": "v1", "resnet18": "v1.5"}[backbone]
     save_weights(path, tsn, network="tsn", backbone=backbone, variant=variant)
 
 

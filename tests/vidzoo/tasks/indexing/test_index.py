@@ -82,7 +82,7 @@ def test_vectors_are_those_of_the_library(root, index):
 
 
 def test_entries_as_queries_need_no_weights(made, index, search):
-    os.remove("tiny.npz")
+    os.remove("toy.npz")
     opened = IndexFile.load("pictures.index")
     squares = ((opened.vectors[:, None] - opened.vectors[None]) ** 2).sum(-1)
     np.fill_diagonal(squares, np.inf)
@@ -129,7 +129,7 @@ def test_the_paper_s_layers_are_the_defaults(root, index, monkeypatch):
         settings = task._settings({}, layout)
         assert (settings["network"], settings["layers"]) == ("googlenet", [layer])
         assert (settings["scales"], settings["num_words"]) == ([1, 2], 100)
-    code, _, err = index("--network=tiny")
+    code, _, err = index("--network=toy")
     assert code == 2 and "--layer: which is best is known of googlenet and vgg16" in err
 
 

@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 DYING = f"""
 import json, os, signal, sys
 sys.path.insert(0, {str(REPOSITORY)!r})
+from tests import toy_backbones
 from vidzoo.retrieval import Encoder, Features, index_builder
 from vidzoo.tasks import index
 
@@ -47,10 +48,10 @@ for line in sys.stdin:
         where, name = places[moment]
         setattr(where, name, dying(getattr(where, name), number))
         settings = {{}} if add else {{
-            "network": "tiny", "layer": ["res3"], "scales": [1], "size": 32,
+            "network": "toy", "layer": ["res3"], "scales": [1], "size": 32,
             "num_words": 4, "seed": 0,
         }}
-        index.run("photos", "pictures.index", weights="tiny.npz", add=add,
+        index.run("photos", "pictures.index", weights="toy.npz", add=add,
             batch_size=2, workers=1, **settings)
         os._exit(0)
     _, status = os.waitpid(child, 0)

@@ -171,16 +171,16 @@ def test_other_weights_are_refused(made, index, search):
         assert code == 1 and "made with another network than other.npz gives" in err
         assert "weights_sha256 is " in err and "Give the weights it was made" in err
         code, _, err = run("--weights=resnet.npz")
-        assert code == 1 and "holds weights of resnet18" in err and "not of tiny" in err
-        shutil.copy("tiny.npz", "same.npz")
-        os.rename("tiny.npz", "moved.npz")
+        assert code == 1 and "holds weights of resnet18" in err and "not of toy" in err
+        shutil.copy("toy.npz", "same.npz")
+        os.rename("toy.npz", "moved.npz")
         assert run("--weights=same.npz")[0] == 0
-        os.rename("moved.npz", "tiny.npz")
+        os.rename("moved.npz", "toy.npz")
         Path("pictures.index").write_bytes(before)
-    os.remove("tiny.npz")
+    os.remove("toy.npz")
     code, _, err = search("photos/a/0.png")
     assert code == 1
-    assert "its weights are no longer at tiny.npz. Give them (--weights)" in err
+    assert "its weights are no longer at toy.npz. Give them (--weights)" in err
 
 
 def test_pictures_that_became_squares_otherwise_are_refused(
@@ -233,7 +233,7 @@ def _stop(*_):
     "flag, message",
     [
         ("--layer=res4", "layers is ['res3'], now ['res4']"),
-        ("--network=resnet18", "network is tiny, now resnet18"),
+        ("--network=resnet18", "network is toy, now resnet18"),
         ("--scales=1", "scales is [1, 2], now [1]"),
         ("--normalization=ssr", "normalization is intra, now ssr"),
         ("--dimension=9", "dimension is none, now 9"),
