@@ -4,6 +4,7 @@ And what saves it: arrays that stay in the file, variables that take a copy as i
 """
 
 import itertools
+import json
 import subprocess
 import sys
 import zipfile
@@ -19,30 +20,46 @@ from vidzoo.weights import load, memory
 NUM_ARRAYS, SHAPE = 8, (2048, 2048)
 SIZE = NUM_ARRAYS * 4 * SHAPE[0] * SHAPE[1]
 
-READ = """
-import sys, numpy
+# Measures one piece of code for each line, each in a fork, so that TensorFlow is
+# imported once; what is imported before starts no thread.
+MEASURING = """
+import json, os, sys, traceback
 import tensorflow
+from vidzoo import errors, models
 from vidzoo.weights import read
 
 def memory(name):
     with open("/proc/self/status") as lines:
         return next(1024 * int(x.split()[1]) for x in lines if x.startswith(name))
 
-before = memory("VmRSS")
+for line in sys.stdin:
+    code, arguments = json.loads(line)
+    out, into = os.pipe()
+    if not (child := os.fork()):
+        before = memory("VmRSS")
+        try:
+            exec(code, globals() | {"arguments": arguments})
+            answer = memory("VmHWM") - before
+        except Exception:
+            answer = traceback.format_exc()
+        os.write(into, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(into)
+    with os.fdopen(out) as file:
+        answer = file.read()
+    os.waitpid(child, 0)
+    print(answer or '"it died"', flush=True)
 """
-ARRAYS_ALONE = "arrays = read.read(sys.argv[1]); assert len(arrays) == 8"
+ARRAYS_ALONE = "arrays = read.read(*arguments); assert len(arrays) == 8"
 INTO_A_NETWORK = """
-from vidzoo import models
-
-model = getattr(models, sys.argv[2])(weights=sys.argv[1])
+path, builder = arguments
+model = getattr(models, builder)(weights=path)
 fc6 = model.get_layer("fc6")
 assert float(fc6.kernel[5, 7]) == float(fc6.bias[9]) == float(fc6.kernel[-1, -1]) == 14
 """
 REFUSED_BY_A_TSN = """
-from vidzoo import errors, models
-
 try:
-    models.TSN(7, backbone="vgg16", weights=sys.argv[1])
+    models.TSN(7, backbone="vgg16", weights=arguments[0])
 except errors.WeightsError as error:
     assert "In the file only: image_noise (50331648,), image_zeros (117440512,)." in (
         str(error)
@@ -51,13 +68,8 @@ else:
     raise AssertionError("it was not refused")
 """
 INTO_A_TSN = """
-from vidzoo import models
-
-model = models.TSN(7, backbone="vgg16", weights=sys.argv[1])
+model = models.TSN(7, backbone="vgg16", weights=arguments[0])
 assert float(model.get_layer("image_conv5_3").kernel[0, 1, 2, 3]) == 13
-"""
-AFTER = """
-print("used", memory("VmHWM") - before)
 """
 
 
@@ -108,14 +120,25 @@ def arrays():
     return {f"d{i}/weights": np.full(SHAPE, i, np.float32) for i in range(NUM_ARRAYS)}
 
 
-def used(code, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", READ + code + AFTER, *arguments],
-        capture_output=True,
+@pytest.fixture(scope="module")
+def used():
+    """Peak memory of code, in bytes: a function of it and its arguments."""
+    with subprocess.Popen(
+        [sys.executable, "-c", MEASURING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split("used")[1])
+    ) as process:
+
+        def measure(code, *arguments):
+            line = json.dumps([code, [*map(str, arguments)]])
+            print(line, file=process.stdin, flush=True)
+            answer = json.loads(process.stdout.readline())
+            assert isinstance(answer, int), answer
+            return answer
+
+        yield measure
 
 
 needs_proc = pytest.mark.skipif(
@@ -126,7 +149,7 @@ needs_proc = pytest.mark.skipif(
 @needs_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_reading(suffix, arrays, tmp_path):
+def test_reading(suffix, arrays, tmp_path, used):
     path = tmp_path / f"w.{suffix}"
     WRITERS[suffix](path, arrays)
     assert used(ARRAYS_ALONE, path) < SIZE / 2  # they are checked a block at a time
@@ -187,7 +210,7 @@ def allowed(size):
 @needs_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ORIGINS)
-def test_loading_vgg16(suffix, tmp_path):
+def test_loading_vgg16(suffix, tmp_path, used):
     """Three quarters of it are one layer, fc6, which a TSN leaves out.
 
     The `.npz` is in float64, and so as large as is allowed without the model.
@@ -207,7 +230,7 @@ def test_loading_vgg16(suffix, tmp_path):
 
 @needs_proc
 @pytest.mark.slow
-def test_a_compressed_file_of_arrays_that_nobody_wants(tmp_path):
+def test_a_compressed_file_of_arrays_that_nobody_wants(tmp_path, used):
     """It unfolds to ten times its size, and more than is allowed, and is refused."""
     path = tmp_path / "w.npz"
     convolutions = dict(list(vgg16(*ORIGINS["npz"]).items())[: 2 * len(CONVOLUTIONS)])
@@ -230,7 +253,9 @@ def test_a_compressed_file_of_arrays_that_nobody_wants(tmp_path):
     ("builder", "network", "variant"),
     [("AlexNet", "alexnet", "caffe"), ("C3D", "c3d", "sports1m")],
 )
-def test_loading_other_networks_with_a_wide_layer(builder, network, variant, tmp_path):
+def test_loading_other_networks_with_a_wide_layer(
+    builder, network, variant, tmp_path, used
+):
     path = tmp_path / "w.npz"
     model = getattr(models, builder)()
     for variable in model.get_layer("fc6").weights:
