@@ -21,6 +21,7 @@ class Row:
         start: what it starts from, a key of `PRETRAINED`; None for random weights.
         kind: of its clips: `"pair"`, `"clip"` or `"frame"`.
         frozen: parts that stay as they are.
+        learning_rate: Adam's, of what the rows start from.
     """
 
     build: partial
@@ -28,12 +29,19 @@ class Row:
     start: str | None
     kind: str
     frozen: tuple[str, ...] = ()
+    learning_rate: float = 1e-3
 
 
 PRETRAINED = {
     "flownet2f": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "pair"),
     "chairs": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "chairs"),
-    "flownet3d": Row(partial(models.FlowNet3D, **_CLIP), "flownet3d", None, "clip"),
+    "flownet3d": Row(
+        partial(models.FlowNet3D, **_CLIP),
+        "flownet3d",
+        None,
+        "clip",
+        learning_rate=3e-3,
+    ),
     "appearance": Row(
         partial(
             models.TSN,
@@ -46,6 +54,7 @@ PRETRAINED = {
         "tsn",
         None,
         "shape",
+        learning_rate=3e-4,
     ),
 }
 _DROPOUT = {"dropout": 0.5}

@@ -109,7 +109,7 @@ def _pretrained(runs, train, shapes, seed, args):
     for name in sorted(needed):
         row = PRETRAINED[name]
         num_steps = steps.get(name, args.pretrain_steps)
-        recipe = _recipe(row, num_steps, args.pretrain_learning_rate, args)
+        recipe = _recipe(row, num_steps, row.learning_rate, args)
         batches = partial(motion_clips.batches, row.kind, train, seed=seed, turned=True)
         if name == "chairs":
             batches = partial(_chairs, args.chairs, seed=seed)
@@ -351,15 +351,12 @@ def _parse(argv):
         "--pretrain_steps", type=count, default=3000, help="on two frames (3000)"
     )
     parser.add_argument(
-        "--pretrain_3d_steps", type=count, default=2500, help="on 16 (2500)"
+        "--pretrain_3d_steps", type=count, default=3000, help="on 16 (3000)"
     )
     parser.add_argument(
         "--learning_rate", type=float, default=1e-3, help="of rows, Adam's (1e-3)"
     )
-    parser.add_argument(
-        "--pretrain_learning_rate", type=float, default=3e-3, help="before it (3e-3)"
-    )
-    parser.add_argument("--flow_weight", type=float, default=1.0, help="lambda (1)")
+    parser.add_argument("--flow_weight", type=float, default=4.0, help="lambda (4)")
     parser.add_argument(
         "--held_out", action="store_true", help="score on held-out training videos"
     )
