@@ -1,5 +1,7 @@
 """On which devices a network trains: one, or several that share each batch."""
 
+import functools
+
 import tensorflow as tf
 
 from vidzoo.errors import UsageError
@@ -27,7 +29,14 @@ def strategy(num_devices: int | None = None) -> tf.distribute.Strategy:
         )
     if count == 1:
         return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy(found[:count])
+    return _mirrored(tuple(found[:count]))
+
+
+@functools.cache
+def _mirrored(names):
+    # One in all: TensorFlow numbers the sums over devices for each strategy from 100,
+    # and a process in which two sums have one number fails.
+    return tf.distribute.MirroredStrategy(names)
 
 
 def check_batch_size(batch_size: int, devices: tf.distribute.Strategy) -> None:

@@ -1,6 +1,7 @@
 """Several devices give what one gives; logical CPU devices stand in for GPUs.
 
-Logical devices are fixed before TensorFlow starts, so each case has its own process.
+Logical devices are fixed before TensorFlow starts, so the cases have a process of their
+own; it trains one network after the other, as a command of several splits does.
 """
 
 import json
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 _PREAMBLE = """
-import json, sys
+import contextlib, io, json, sys, traceback
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 logical = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -21,6 +22,19 @@ from tests import toy_backbones
 from vidzoo import models
 from vidzoo.errors import UsageError
 from vidzoo.training import Phase, Recipe, devices, train
+"""
+
+_RUN_SCRIPTS = """
+for line in sys.stdin:
+    script, sys.argv[1:] = json.loads(line)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            exec(script, dict(globals()))
+        answer = {"said": said.getvalue()}
+    except Exception:
+        answer = {"failed": traceback.format_exc()}
+    print(json.dumps(answer), flush=True)
 """
 
 _TRAIN = """
@@ -104,21 +118,31 @@ except UsageError as error:
 """
 
 
-def in_a_process(script, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", _PREAMBLE + script, *map(str, arguments)],
-        capture_output=True,
+@pytest.fixture(scope="module")
+def on_two_devices():
+    """What a script says there: a function of it and its arguments."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _PREAMBLE + _RUN_SCRIPTS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    ) as process:
+
+        def run(script, *arguments):
+            line = json.dumps([script, [*map(str, arguments)]])
+            print(line, file=process.stdin, flush=True)
+            answer = json.loads(process.stdout.readline())
+            assert "failed" not in answer, answer["failed"]
+            return answer["said"]
+
+        yield run
 
 
 @pytest.mark.parametrize("batch_norm", ["train", "frozen"])
-def test_two_devices_train_as_one(batch_norm, tmp_path):
+def test_two_devices_train_as_one(batch_norm, tmp_path, on_two_devices):
     """Batch 16 on one device, 8 on each of two: ten steps, equal to 1e-4."""
-    in_a_process(_TRAIN, tmp_path, batch_norm)
+    on_two_devices(_TRAIN, tmp_path, batch_norm)
     logs = [(tmp_path / count / "log.jsonl").read_text() for count in ("1", "2")]
     losses = [[json.loads(x)["loss"] for x in log.splitlines()] for log in logs]
     assert len(losses[0]) == 10 and np.ptp(losses[0]) > 0.1
@@ -132,15 +156,15 @@ def test_two_devices_train_as_one(batch_norm, tmp_path):
             )
 
 
-def test_dropout_differs_between_devices_and_resumes_exactly(tmp_path):
-    answer = json.loads(in_a_process(_RESUME, tmp_path).splitlines()[-1])
+def test_dropout_differs_between_devices_and_resumes_exactly(tmp_path, on_two_devices):
+    answer = json.loads(on_two_devices(_RESUME, tmp_path).splitlines()[-1])
     assert answer["equal"] == {"1": True, "2": True, "3": True}
     (first, count), (second, other_count) = answer["seeds"]
     assert second == first + 1 and count == other_count == 4  # one draw a step
 
 
-def test_more_devices_than_there_are():
-    lines = in_a_process(_TOO_MANY).splitlines()
+def test_more_devices_than_there_are(on_two_devices):
+    lines = on_two_devices(_TOO_MANY).splitlines()
     assert lines[0] == (
         "--devices is 3; TensorFlow sees 2 of kind CPU here. "
         "Give so many or fewer, or leave --devices out for all."
