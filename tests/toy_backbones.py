@@ -13,14 +13,13 @@ from keras import layers
 from vidzoo.models import backbones, tiny
 from vidzoo.models.backbone import Backbone
 
-_FIRST_FILTERS = {layers.Conv2D: 16, layers.Conv3D: 8}
 # Of the stages behind the first: filters, in those of the first; stride.
 _STAGES = {"res2": (1, 1), "res3": (2, 2), "res4": (4, 2), "res5": (8, 2)}
 
 
-def _stem(x, prefix="", *, convolution, kernel_size, strides):
+def _stem(x, prefix="", *, convolution, filters, kernel_size, strides):
     x = convolution(
-        _FIRST_FILTERS[convolution],
+        filters,
         kernel_size,
         strides,
         padding="same",
@@ -32,11 +31,11 @@ def _stem(x, prefix="", *, convolution, kernel_size, strides):
     return layers.ReLU(name=f"{prefix}conv1_relu")(x)
 
 
-def _stage(x, prefix="", *, convolution, name):
+def _stage(x, prefix="", *, convolution, filters, name):
     times, strides = _STAGES[name]
     is_last = name == "res5"
     x = convolution(
-        times * _FIRST_FILTERS[convolution],
+        times * filters,
         3,
         strides,
         padding="same",
@@ -49,17 +48,20 @@ def _stage(x, prefix="", *, convolution, name):
     return layers.ReLU(name=f"{prefix}{name}_relu")(x)
 
 
-def _backbone(name, convolution, **stem):
-    stages = {"conv1": partial(_stem, convolution=convolution, **stem)} | {
-        stage: partial(_stage, convolution=convolution, name=stage) for stage in _STAGES
+def _backbone(name, convolution, filters, **stem):
+    both = {"convolution": convolution, "filters": filters}
+    stages = {"conv1": partial(_stem, **both, **stem)} | {
+        stage: partial(_stage, **both, name=stage) for stage in _STAGES
     }
     return Backbone(name, "v1", tiny.PREPROCESS, stages, frame_features="map")
 
 
-_TOY = _backbone("toy", layers.Conv2D, kernel_size=5, strides=4)
+_TOY = _backbone("toy", layers.Conv2D, 16, kernel_size=5, strides=4)
 TOYS = {"toy": _TOY, "toy_average": replace(_TOY, frame_features="average")}
 TOYS_3D = {
-    "toy3d": _backbone("toy3d", layers.Conv3D, kernel_size=(3, 5, 5), strides=(1, 4, 4))
+    "toy3d": _backbone(
+        "toy3d", layers.Conv3D, 8, kernel_size=(3, 5, 5), strides=(1, 4, 4)
+    )
 }
 backbones.BACKBONES.update(TOYS)
 backbones.BACKBONES_3D.update(TOYS_3D)

@@ -4,6 +4,7 @@ import logging
 import math
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 
@@ -70,6 +71,17 @@ def test_decoder_is_what_docs_say(full):
     expected = 64 * (512 * 256 + 512 * 128 + 256 * 64) + 256 + 128 + 64
     expected += 27 * 128 * 2 + 2
     assert num_parameters(full) - HEAD - 33_166_272 == expected
+
+
+@pytest.mark.parametrize(
+    "build", [partial(models.FlowNet3D, **CLIP), partial(models.FlowNet2F, **PAIR)]
+)
+def test_training_begins_near_zero_flow(build):
+    """On noise: with Glorot's weights it would have 0.07 to 0.9 pixels."""
+    keras.utils.set_random_seed(0)
+    model = build()
+    for name, flow in model(pixels(model)).items():
+        assert 0 < np.abs(flow).max() < 0.02, name
 
 
 def test_two_frames_have_resnet18s_parameters():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.vidzoo.models.test_backbones import num_trainable
 from tests.vidzoo.models.test_googlenet import WEIGHTS, reference_crop
-from tests.vidzoo.weights.test_initialize import randomized, toy, weights_of
+from tests.vidzoo.weights.networks import randomized, toy, weights_of
 from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.feature_pooling import (

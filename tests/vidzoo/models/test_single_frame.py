@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.vidzoo.models.test_backbones import num_trainable
-from tests.vidzoo.weights.test_initialize import randomized, weights_of
+from tests.vidzoo.weights.networks import randomized, weights_of
 from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.frame_network import FEATURES

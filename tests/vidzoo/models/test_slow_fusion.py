@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.vidzoo.models.test_backbones import num_trainable
-from tests.vidzoo.weights.test_initialize import randomized
+from tests.vidzoo.weights.networks import randomized
 from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models import slow_fusion

@@ -5,11 +5,11 @@ own; it trains one network after the other, as a command of several splits does.
 """
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+
+from tests.other_process import answering
 
 _PREAMBLE = """
 import contextlib, io, json, sys, traceback
@@ -26,7 +26,7 @@ from vidzoo.training import Phase, Recipe, devices, train
 
 _RUN_SCRIPTS = """
 for line in sys.stdin:
-    script, sys.argv[1:] = json.loads(line)
+    script, *sys.argv[1:] = json.loads(line)
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
@@ -121,18 +121,10 @@ except UsageError as error:
 @pytest.fixture(scope="module")
 def on_two_devices():
     """What a script says there: a function of it and its arguments."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _PREAMBLE + _RUN_SCRIPTS],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with answering(_PREAMBLE + _RUN_SCRIPTS) as ask:
 
         def run(script, *arguments):
-            line = json.dumps([script, [*map(str, arguments)]])
-            print(line, file=process.stdin, flush=True)
-            answer = json.loads(process.stdout.readline())
+            answer = ask(script, *map(str, arguments))
             assert "failed" not in answer, answer["failed"]
             return answer["said"]
 

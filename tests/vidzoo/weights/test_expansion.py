@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.vidzoo.weights.test_initialize import randomized, weights_of
+from tests.vidzoo.weights.networks import randomized, weights_of
 from vidzoo import models
 from vidzoo.errors import WeightsError
 from vidzoo.models.feature_pooling import (

@@ -4,8 +4,6 @@ And what saves it: arrays that stay in the file, variables that take a copy as i
 """
 
 import itertools
-import json
-import subprocess
 import sys
 import zipfile
 
@@ -13,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.other_process import answering
 from tests.vidzoo.weights import formats
 from vidzoo import models
 from vidzoo.weights import load, memory
@@ -33,7 +32,7 @@ def memory(name):
         return next(1024 * int(x.split()[1]) for x in lines if x.startswith(name))
 
 for line in sys.stdin:
-    code, arguments = json.loads(line)
+    code, *arguments = json.loads(line)
     out, into = os.pipe()
     if not (child := os.fork()):
         before = memory("VmRSS")
@@ -123,18 +122,10 @@ def arrays():
 @pytest.fixture(scope="module")
 def used():
     """Peak memory of code, in bytes: a function of it and its arguments."""
-    with subprocess.Popen(
-        [sys.executable, "-c", MEASURING],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with answering(MEASURING) as ask:
 
         def measure(code, *arguments):
-            line = json.dumps([code, [*map(str, arguments)]])
-            print(line, file=process.stdin, flush=True)
-            answer = json.loads(process.stdout.readline())
+            answer = ask(code, *map(str, arguments))
             assert isinstance(answer, int), answer
             return answer
 

@@ -1,15 +1,13 @@
 """`vidzoo index` killed at any moment, and going on."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.other_process import answering
 from tests.vidzoo.tasks.indexing.indexed import ONE, ids, write_picture
 from vidzoo.retrieval import IndexFile
 from vidzoo.tasks import index_encoder
@@ -62,21 +60,12 @@ for line in sys.stdin:
 @pytest.fixture
 def die(root):
     """Runs `index` in a process that is killed at the n-th step of a kind."""
-    with subprocess.Popen(
-        [sys.executable, "-c", DYING],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with answering(DYING) as ask:
 
         def run(moment, number, add=False):
-            process.stdin.write(json.dumps([moment, number, add]) + "\n")
-            process.stdin.flush()
-            assert process.stdout.readline() == f"{-signal.SIGKILL}\n"
+            assert ask(moment, number, add) == -signal.SIGKILL
 
         yield run
-        process.stdin.close()
 
 
 @pytest.mark.slow
