@@ -22,6 +22,8 @@ class Row:
         kind: of its clips: `"pair"`, `"clip"` or `"frame"`.
         frozen: parts that stay as they are.
         learning_rate: Adam's, of what the rows start from.
+        batch_size: N. The FlowNet on pairs does not leave zero flow in batches of 16,
+            where one on 16 frames has as many fields in each clip.
     """
 
     build: partial
@@ -30,10 +32,13 @@ class Row:
     kind: str
     frozen: tuple[str, ...] = ()
     learning_rate: float = 1e-3
+    batch_size: int = 16
 
 
 PRETRAINED = {
-    "flownet2f": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "pair"),
+    "flownet2f": Row(
+        partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "pair", batch_size=64
+    ),
     "chairs": Row(partial(models.FlowNet2F, **_PAIR), "flownet2f", None, "chairs"),
     "flownet3d": Row(
         partial(models.FlowNet3D, **_CLIP),

@@ -30,7 +30,7 @@ from rich.table import Table
 from benchmarks import environment, motion_clips, running
 from benchmarks.arguments import count
 from benchmarks.flow_rows import PRETRAINED, ROWS
-from benchmarks.motion_clips import BATCH_SIZE, NUM_FRAMES, SIZE, VIDEO_SIZE
+from benchmarks.motion_clips import NUM_FRAMES, SIZE, VIDEO_SIZE
 from vidzoo import losses, metrics, training
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
@@ -110,13 +110,14 @@ def _pretrained(runs, train, shapes, seed, args):
         row = PRETRAINED[name]
         num_steps = steps.get(name, args.pretrain_steps)
         recipe = _recipe(row, num_steps, row.learning_rate, args)
-        batches = partial(motion_clips.batches, row.kind, train, seed=seed, turned=True)
+        drawn = {"batch_size": row.batch_size, "seed": seed}
+        batches = partial(motion_clips.batches, row.kind, train, turned=True, **drawn)
         if name == "chairs":
-            batches = partial(_chairs, args.chairs, seed=seed)
+            batches = partial(_chairs, args.chairs, **drawn)
         if name == "appearance":
             shown = train._replace(labels=shapes[: len(train.labels)])
             batches = partial(
-                motion_clips.batches, "frame", shown, seed=seed, turned=True
+                motion_clips.batches, "frame", shown, turned=True, **drawn
             )
         found[name] = _trained(runs / name, row, None, recipe, batches, seed)
     return found
@@ -134,7 +135,13 @@ def _row(runs, name, labels, train, test, starts, seed, args):
         order = np.random.default_rng(seed).permutation(len(train.labels) // 8)
         chosen = (order[:labels, None] * 8 + np.arange(8)).reshape(-1)
         labelled = type(train)(*(array[chosen] for array in train))
-        batches = partial(motion_clips.batches, row.kind, labelled, seed=seed)
+        batches = partial(
+            motion_clips.batches,
+            row.kind,
+            labelled,
+            batch_size=row.batch_size,
+            seed=seed,
+        )
         start = starts.get(row.start)
         if row.start == "appearance":  # whose classes are shapes
             start = initialize.another_number_of_classes(open_weights(start))
@@ -156,7 +163,9 @@ def _recipe(row, steps, learning_rate, args):
         clip_norm=5.0,
         frozen=row.frozen,
     )
-    return Recipe(phases=(phase,), batch_size=BATCH_SIZE, flow_weight=args.flow_weight)
+    return Recipe(
+        phases=(phase,), batch_size=row.batch_size, flow_weight=args.flow_weight
+    )
 
 
 def _trained(run, row, start, recipe, batches, seed):
@@ -173,7 +182,7 @@ def _trained(run, row, start, recipe, batches, seed):
             model,
             lambda first, steps: map(_tensors, batches(first, steps)),
             recipe,
-            num_videos=BATCH_SIZE * 50,  # a line of the log for every 50 steps
+            num_videos=recipe.batch_size * 50,  # a line of the log for every 50 steps
             run_folder=run,
             resume=True,
             on_step=shown.update,
@@ -194,12 +203,12 @@ def _tensors(batch):
     return {name: tf.convert_to_tensor(value) for name, value in batch.items()}
 
 
-def _chairs(folder, first_step, num_steps, *, seed):
+def _chairs(folder, first_step, num_steps, *, batch_size, seed):
     """Batches of FlyingChairs, turned, moved, scaled and cropped at random."""
     return flow_pairs.pair_batches(
         datasets.flying_chairs(folder),
         size=SIZE,
-        batch_size=BATCH_SIZE,
+        batch_size=batch_size,
         num_steps=num_steps,
         first_step=first_step,
         seed=seed,

@@ -4,10 +4,9 @@ import numpy as np
 
 VIDEO_SIZE, SIZE = 72, 64  # pixels of videos, and of a clip's window
 NUM_FRAMES = 16  # of a clip; a video has one more
-BATCH_SIZE = 16
 
 
-def batches(kind, videos, first_step, num_steps, *, seed, turned=False):
+def batches(kind, videos, first_step, num_steps, *, batch_size, seed, turned=False):
     """Batches of random windows of random clips, with their flow.
 
     Args:
@@ -15,17 +14,18 @@ def batches(kind, videos, first_step, num_steps, *, seed, turned=False):
         videos: which.
         first_step: batches already trained on.
         num_steps: of the training.
+        batch_size: clips in each.
         seed: of the draws.
         turned: whether clips are turned and mirrored, which changes motions' classes.
     """
     for step in range(first_step, num_steps):
         random = np.random.default_rng([seed, step])
-        chosen = random.integers(len(videos.labels), size=BATCH_SIZE)
-        at = random.integers(NUM_FRAMES, size=BATCH_SIZE)
-        corners = random.integers(VIDEO_SIZE - SIZE + 1, size=(BATCH_SIZE, 2))
+        chosen = random.integers(len(videos.labels), size=batch_size)
+        at = random.integers(NUM_FRAMES, size=batch_size)
+        corners = random.integers(VIDEO_SIZE - SIZE + 1, size=(batch_size, 2))
         clips, flow = clips_of(kind, videos, chosen, at, corners)
         if turned:
-            turns = random.integers(8, size=BATCH_SIZE)
+            turns = random.integers(8, size=batch_size)
             both = [turned_clip(*one) for one in zip(clips, flow, turns, strict=True)]
             clips, flow = map(np.stack, zip(*both, strict=True))
         yield {"rgb": clips, "flow_target": flow, "label": videos.labels[chosen]}
