@@ -27,12 +27,16 @@ def vidzoo(*arguments, module="vidzoo", timeout=120):
     )
 
 
-def run_here(monkeypatch, capfd, *arguments):
+def here(*arguments):
+    """Runs a verb in this process, which has TensorFlow loaded: its exit code."""
+    return cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
+
+
+def run_here(capfd, *arguments):
     """Runs a verb in this process: `(exit code, stdout, stderr)`."""
-    args = cli._parse(["vidzoo", *map(str, arguments)])
-    code = cli._run(args)
-    out, err = capfd.readouterr()
-    return code, out, err
+    capfd.readouterr()
+    code = here(*arguments)
+    return code, *capfd.readouterr()
 
 
 def write_video(path, num_frames=12, colour=(200, 40, 40), size=(64, 48)):
@@ -68,11 +72,11 @@ def road(videos, tmp_path_factory):
     for arguments in (
         ("prepare", videos, root / "records", "--size=32", "--test_fraction=0.25"),
         ("train", root / "records", f"--out={root / 'run'}", *TOY, "--epochs=6"),
-        ("evaluate", root / "run", root / "records"),
-        ("export", root / "run", root / "model"),
     ):
         done = vidzoo(*arguments, module="tests.toy_command")
         assert done.returncode == 0, done.stderr
+    assert here("evaluate", root / "run", root / "records") == 0
+    assert here("export", root / "run", root / "model") == 0
     return root
 
 
@@ -115,7 +119,7 @@ def test_run_folder_holds_log_checkpoints_and_description(road):
     assert described["recipe"]["phases"][0]["epochs"] == 6
 
 
-def test_predict_as_json_and_with_a_broken_video(road, videos, tmp_path):
+def test_predict_as_json_and_with_a_broken_video(road, videos, tmp_path, capfd):
     good = videos / "red" / "0.avi"
     broken = tmp_path / "broken.avi"
     broken.write_bytes(good.read_bytes()[:500])
@@ -127,22 +131,24 @@ def test_predict_as_json_and_with_a_broken_video(road, videos, tmp_path):
     assert [row["class"] for row in answers[0]["top"]][0] == "red"
     assert len(answers[0]["top"]) == 2
 
-    done = vidzoo("predict", good, broken, model)
-    assert done.returncode == 3
-    assert "red" in done.stdout and str(broken) in done.stderr
-    done = vidzoo("predict", tmp_path / "none.avi", model)
-    assert done.returncode == 1
-    assert str(tmp_path / "none.avi") in done.stderr and done.stderr.count("\n") == 1
+    code, out, err = run_here(capfd, "predict", good, broken, model)
+    assert code == 3
+    assert "red" in out and str(broken) in err
+    code, _, err = run_here(capfd, "predict", tmp_path / "none.avi", model)
+    assert code == 1
+    assert str(tmp_path / "none.avi") in err and err.count("\n") == 1
 
 
-def test_one_frame_video_works(road, tmp_path):
+def test_one_frame_video_works(road, tmp_path, capfd):
     write_video(tmp_path / "one.avi", num_frames=1, colour=COLOURS["green"])
-    done = vidzoo("predict", tmp_path / "one.avi", f"--model={road / 'model'}")
-    assert done.returncode == 0, done.stderr
-    assert "green" in done.stdout
+    code, out, err = run_here(
+        capfd, "predict", tmp_path / "one.avi", f"--model={road / 'model'}"
+    )
+    assert code == 0, err
+    assert "green" in out
 
 
-def test_three_broken_among_twenty(videos, tmp_path):
+def test_three_broken_among_twenty(videos, tmp_path, capfd):
     source = tmp_path / "source"
     for name, colour in COLOURS.items():
         for i in range(7 if name != "red" else 6):
@@ -151,9 +157,11 @@ def test_three_broken_among_twenty(videos, tmp_path):
     half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
     empty.write_bytes(b"")
     text.write_text("this is no video\n")
-    done = vidzoo("prepare", source, tmp_path / "records", "--size=32", "--json")
-    assert done.returncode == 3
-    result = json.loads(done.stdout)
+    code, out, _ = run_here(
+        capfd, "prepare", source, tmp_path / "records", "--size=32", "--json"
+    )
+    assert code == 3
+    result = json.loads(out)
     assert set(result["quarantined"]) == {f"red/{i}.avi" for i in (1, 2, 3)}
     assert all(result["quarantined"].values())
     assert result["num_videos"] == 17
@@ -410,8 +418,7 @@ def other(videos, tmp_path_factory):
     for name in ("blue", "green"):
         (root / "videos").mkdir(exist_ok=True)
         (root / "videos" / name).symlink_to(videos / name)
-    done = vidzoo("prepare", root / "videos", root / "records", "--size=32")
-    assert done.returncode == 0, done.stderr
+    assert here("prepare", root / "videos", root / "records", "--size=32") == 0
     return root / "records"
 
 
@@ -419,10 +426,8 @@ def other(videos, tmp_path_factory):
 def places(road, other, videos, tmp_path_factory):
     """Inputs, good and bad, by the name that `BAD` gives them."""
     root = tmp_path_factory.mktemp("places")
-    done = vidzoo(
-        "prepare", videos, root / "larger", "--size=48", "--test_fraction=0.25"
-    )
-    assert done.returncode == 0, done.stderr
+    larger = ("--size=48", "--test_fraction=0.25")
+    assert here("prepare", videos, root / "larger", *larger) == 0
     (root / "classes.txt").write_text("jump\nsit\n")
     for name in ("1", "2", "3"):
         (root / f"{name}.avi").touch()
@@ -467,11 +472,11 @@ def places(road, other, videos, tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line(case, places, tmp_path, monkeypatch, capfd):
+def test_bad_input_is_one_line(case, places, tmp_path, capfd):
     expected_code, text, arguments = BAD[case]
     places = places | {"tmp": tmp_path}
     arguments = [argument.format(**places) for argument in arguments]
-    code, out, err = run_here(monkeypatch, capfd, *arguments)
+    code, out, err = run_here(capfd, *arguments)
     assert code == expected_code, err
     assert text in err
     assert out == ""
@@ -489,21 +494,19 @@ def test_bad_input_is_one_line(case, places, tmp_path, monkeypatch, capfd):
     ],
     ids=["empty", "one class"],
 )
-def test_unusable_folders(make, text, tmp_path, monkeypatch, capfd):
+def test_unusable_folders(make, text, tmp_path, capfd):
     source = tmp_path / "source"
     source.mkdir()
     make(source)
-    code, _, err = run_here(monkeypatch, capfd, "prepare", source, tmp_path / "records")
+    code, _, err = run_here(capfd, "prepare", source, tmp_path / "records")
     assert code == 1
     assert text in err and str(source) in err
     assert not (tmp_path / "records").exists()
 
 
-def test_a_folder_with_other_files_is_left_alone(road, tmp_path, monkeypatch, capfd):
+def test_a_folder_with_other_files_is_left_alone(road, tmp_path, capfd):
     (tmp_path / ".editor.tmp").write_text("mine")
-    code, _, err = run_here(
-        monkeypatch, capfd, "train", road / "records", *TOY, f"--out={tmp_path}"
-    )
+    code, _, err = run_here(capfd, "train", road / "records", *TOY, f"--out={tmp_path}")
     assert code == 1 and "not empty, and no run folder" in err
     assert [file.name for file in tmp_path.iterdir()] == [".editor.tmp"]
 
