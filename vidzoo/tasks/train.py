@@ -192,8 +192,8 @@ def run(
         }
         for each in splits
     }
-    for each in splits:  # the videos, before a folder is made
-        _batches_from(data, described[each], chosen, workers)(0, 0)
+    for each in splits:  # before a folder is made
+        _check_videos(data, described[each], chosen)
     if out is None:
         return
     out = Path(out)
@@ -441,6 +441,19 @@ def _precision(policy):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _check_videos(data, description, recipe):
+    if isinstance(data, FlowPairs):
+        _batches_from(data, description, recipe, None)(0, 0)
+        return
+    clips.check_videos(
+        data,
+        data.split(description["split"]),
+        clip_settings.sampling(clip_settings.settings(description)),
+        clip_settings.learned(description),
+        recipe.loss in SEVERAL_LABELS,
+    )
 
 
 def _batches_from(data, description, recipe, workers):

@@ -135,7 +135,8 @@ def _read(dataset, plan, place, prepared=lambda images, flow: (images, flow)):
         pair = dataset.pairs[index]
         sample = datasets.read_sample(pair)
         images = np.stack([sample.frame, sample.next_frame])
-        flow = np.where(sample.valid[..., None], sample.flow, np.float32("nan"))
+        flow = sample.flow
+        flow[~sample.valid] = np.nan
         images, flow = prepared(images, flow)
         return images, flow, np.array(seed, np.int64), pair.name.encode()
 

@@ -144,11 +144,11 @@ def transformed_flow(flow, matrix, size: int):
         float32 `(T, size, size, 2)`, pixels of the result; NaN beyond the frame, and
         where one of the pixels that it would be made of is unknown.
     """
-    known = tf.reduce_all(tf.math.is_finite(flow), axis=-1, keepdims=True)
-    weighted = tf.concat([tf.where(known, flow, 0), tf.cast(known, flow.dtype)], -1)
-    moved = _sampled(weighted, matrix, size, "CONSTANT")
-    vectors = tf.einsum("thwc,dc->thwd", moved[..., :2], matrix[:, :2])
-    weight = moved[..., 2:]
+    known = tf.cast(tf.math.is_finite(flow), flow.dtype)
+    moved = _sampled(tf.math.multiply_no_nan(flow, known), matrix, size, "CONSTANT")
+    vectors = tf.einsum("thwc,dc->thwd", moved, matrix[:, :2])
+    weight = _sampled(known, matrix, size, "CONSTANT")
+    weight = tf.reduce_min(weight, axis=-1, keepdims=True)
     return tf.where(weight > _KNOWN, vectors / weight, float("nan"))
 
 
