@@ -1,6 +1,6 @@
 """What training minimises."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 from keras import ops
@@ -57,6 +57,7 @@ def multitask_loss(
     flow_weight: float = 1.0,
     resolution_weights: Sequence[float] = RESOLUTION_WEIGHTS,
     kind: str = "softmax",
+    mean_count: Callable = lambda count: count,
 ):
     """Classification and flow together (Eqs. 4.2 and 4.4).
 
@@ -71,6 +72,7 @@ def multitask_loss(
             here it is averaged, so that lambda does not depend on sizes.
         resolution_weights: as `flow_loss` takes them.
         kind: as `classification_loss` takes it.
+        mean_count: as `endpoint_error` takes it.
 
     Returns:
         A scalar.
@@ -79,7 +81,7 @@ def multitask_loss(
     if not all(map(is_flow, outputs.values())):
         loss = classification_loss(outputs, labels, kind)
     if flow_weight and any(map(is_flow, outputs.values())):
-        flow = flow_loss(outputs, flow_true, resolution_weights)
+        flow = flow_loss(outputs, flow_true, resolution_weights, mean_count)
         loss = loss + flow_weight * flow
     return loss
 
@@ -88,6 +90,7 @@ def flow_loss(
     outputs: Mapping,
     flow_true,
     resolution_weights: Sequence[float] = RESOLUTION_WEIGHTS,
+    mean_count: Callable = lambda count: count,
 ):
     """Endpoint error of predicted flow, at all resolutions (Eqs. 4.1 and 4.3).
 
@@ -99,6 +102,7 @@ def flow_loss(
             is compared with its average over areas (`shrunk`).
         resolution_weights: alpha, the lowest resolution first; their last ones where
             there are fewer resolutions.
+        mean_count: as `endpoint_error` takes it.
 
     Returns:
         A scalar: sums over resolutions of the mean over known places, T and N. NaN if
@@ -116,12 +120,12 @@ def flow_loss(
         )
     weights = resolution_weights[len(resolution_weights) - len(flows) :]
     return sum(
-        weight * endpoint_error(flow_true, flow)
+        weight * endpoint_error(flow_true, flow, mean_count)
         for weight, flow in zip(weights, flows, strict=True)
     )
 
 
-def endpoint_error(flow_true, flow_pred):
+def endpoint_error(flow_true, flow_pred, mean_count: Callable = lambda count: count):
     """Mean distance between predicted and true flow, where the latter is known.
 
     Source: Eq. 4.1, with the mean over frames and pixels in place of their sum. Its
@@ -130,6 +134,9 @@ def endpoint_error(flow_true, flow_pred):
     Args:
         flow_true: `(N, T, H, W, 2)`, NaN where it is not known.
         flow_pred: `(N, T, h, w, 2)`, at that resolution or a lower one.
+        mean_count: where several devices share a batch, a device's count of known
+            places to the mean of their counts. The mean of the devices' answers is then
+            that of the whole batch, however the known places are spread over them.
 
     Returns:
         A scalar, in pixels of the input; NaN if no place is known.
@@ -144,7 +151,7 @@ def endpoint_error(flow_true, flow_pred):
     # The root's slope at 0 is infinite, so it is not taken there.
     is_off = squares > 0
     distances = ops.where(is_off, ops.sqrt(ops.where(is_off, squares, 1.0)), 0.0)
-    return ops.sum(distances) / ops.sum(ops.cast(known, "float32"))
+    return ops.sum(distances) / mean_count(ops.sum(ops.cast(known, "float32")))
 
 
 def shrunk(flow_true, size: tuple[int, int]):

@@ -1,6 +1,7 @@
 """`vidzoo flow-error RUN FOLDER`: how far a run's flow is from the true one."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import tensorflow as tf
 import vidzoo
 from vidzoo import metrics
 from vidzoo.atomic import write_text
-from vidzoo.errors import UsageError
+from vidzoo.errors import FlowError, UsageError, VidzooError
 from vidzoo.progress import Progress
 from vidzoo.tasks import flow_pairs, run_folder
 from vidzoo_data import clips
+
+_log = logging.getLogger("vidzoo")
 
 
 def run(run, folder, *, layout: str, split: str = "all", out=None) -> dict:
@@ -36,18 +39,33 @@ def run(run, folder, *, layout: str, split: str = "all", out=None) -> dict:
     Raises:
         UsageError: the network predicts no flow of two frames, or a name is unknown.
         CheckpointError: `run` is no finished run.
-        FlowError: the folder is no such data set, or a file of it is damaged.
+        FlowError: the folder is no such data set, a file of it is damaged, or of a pair
+            no pixel's flow counts.
+        VidzooError: the network predicts NaN or infinity.
     """
     dataset = flow_pairs.list_pairs(folder, layout, split)
     description = run_folder.read_finished(run)
     _check(run, description)
+    _warn(run, description, dataset, split)
     errors = {}
     with Progress("flow-error", len(dataset.pairs), "pairs") as progress:
         batches = clips.whole_pair_batches(dataset, batch_size=1)
         predict = _Predictor(run, description)
         for batch in clips.checked(batches, dataset):
             name = batch["video_id"][0].numpy().decode()
-            errors[name] = _errors(predict(batch["rgb"]), batch["flow_target"])
+            predicted = predict(batch["rgb"])
+            if not np.isfinite(predicted).all():
+                raise VidzooError(
+                    f"{run}: predicts NaN or infinity as flow. Its training diverged, "
+                    "or its weights are damaged; take an earlier checkpoint."
+                )
+            true = batch["flow_target"].numpy()[0, 0]
+            if np.isnan(true).any(axis=-1).all():
+                raise FlowError(
+                    f"{folder}: of the pair {name} no pixel's flow is known and "
+                    "counts, so it has no error. Take it out, or get its files again."
+                )
+            errors[name] = _errors(predicted, true)
             progress.update(len(errors))
     found = {
         "epe": float(np.mean([each["epe"] for each in errors.values()])),
@@ -74,6 +92,19 @@ def _check(run, description):
         )
 
 
+def _warn(run, description, dataset, split):
+    trained = description["split"]
+    is_same = description["data"]["source"] == dataset.name
+    if is_same and ("all" in (split, trained) or split == trained):
+        _log.warning(
+            "warning: %s was trained on pairs of %s (split %s), perhaps on these: "
+            "their error is no test",
+            run,
+            dataset.name,
+            trained,
+        )
+
+
 class _Predictor:
     """Two frames of any size to their flow; a network for each size."""
 
@@ -97,7 +128,6 @@ class _Predictor:
 
 
 def _errors(flow, true) -> dict:
-    true = true.numpy()[0, 0]
     known = np.isfinite(true).all(axis=-1)
     true = np.where(known[..., None], true, 0)
     return {

@@ -57,7 +57,8 @@ def run(
     _check_reference(reference, records)
     loaded = [_load(each) for each in runs]
     _check_alike(runs, loaded)
-    description = loaded[0][1]
+    # Of one on records, which says how videos are stored, if there is one.
+    description = min((d for _, d in loaded), key=lambda d: not one_video.stored_how(d))
     length = _length(runs, loaded, num_frames)
     record = one_video.read(video, description, records)
     numbers = _numbers(record, length, video)
@@ -117,21 +118,17 @@ def _check_reference(reference, records):
 
 
 def _check_alike(runs, loaded):
-    (_, first), *others = loaded
-    for run, (_, other) in zip(runs[1:], others, strict=True):
-        for name, of_first, of_other in (
-            (
-                "frame size",
-                *(d["arguments"]["frame_shape"][:2] for d in (first, other)),
-            ),
-            *(
-                (name, *(d["data"]["made_with"][name] for d in (first, other)))
-                for name in ("size", "fps", "jpeg_quality")
-            ),
-        ):
-            if of_first != of_other:
+    found = {}  # name -> the first run that has it, and its value
+    for run, (_, description) in zip(runs, loaded, strict=True):
+        values = {"frame size": description["arguments"]["frame_shape"][:2]}
+        made = one_video.stored_how(description)
+        if made:
+            values |= {name: made[name] for name in ("size", "fps", "jpeg_quality")}
+        for name, value in values.items():
+            first, expected = found.setdefault(name, (run, value))
+            if value != expected:
                 raise UsageError(
-                    f"{run}: its {name} is {of_other}, but {of_first} in {runs[0]}; "
+                    f"{run}: its {name} is {value}, but {expected} in {first}; "
                     "beside each other, networks must see the same frames."
                 )
 

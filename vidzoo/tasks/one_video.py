@@ -15,6 +15,9 @@ from vidzoo_data.records.encode import encode_video
 from vidzoo_data.records.resumable import video_record
 from vidzoo_data.records.schema import Flow, VideoRecord
 
+# As `vidzoo prepare` stores videos unless told.
+_UNLESS_TOLD = {"size": 256, "fps": None, "jpeg_quality": 95}
+
 
 def load(run):
     """The model of a run that sees frames or flow, and the run's description.
@@ -37,8 +40,17 @@ def load(run):
     return run_folder.load_trained(run)
 
 
+def stored_how(description: Mapping) -> Mapping | None:
+    """How a run's records were made; None if it saw pairs out of a data set of flow."""
+    made = description["data"]["made_with"]
+    return made if "size" in made else None
+
+
 def read(video, description: Mapping, records=None) -> VideoRecord:
     """A video as the run's records hold, or would hold, it; with flow if it sees flow.
+
+    For a run on pairs out of a data set of flow, which has no videos, it is as `vidzoo
+    prepare` stores videos unless told, or as the records have it, whatever these are.
 
     Args:
         video: a file; or, with `records`, the id of a video in them.
@@ -53,7 +65,7 @@ def read(video, description: Mapping, records=None) -> VideoRecord:
     """
     if records is not None:
         return _from_records(str(video), records, description)
-    made = description["data"]["made_with"]
+    made = stored_how(description) or _UNLESS_TOLD
     size = made["size"]
     flow = None
     if clip_settings.modality(description["arguments"]) == "flow":
@@ -71,7 +83,8 @@ def read(video, description: Mapping, records=None) -> VideoRecord:
 
 def _from_records(video_id, path, description):
     data = open_records(path)
-    evaluate.check_records(data, description)
+    if stored_how(description):
+        evaluate.check_records(data, description)
     if video_id not in data.videos:
         raise UsageError(
             f"{path}: no video '{video_id}'. VIDEO is the id of one of its "

@@ -30,6 +30,9 @@ from vidzoo_data import clips
 _log = logging.getLogger("vidzoo")
 # Recipes that start from weights trained on images.
 _FROM_WEIGHTS = ("finetune", "hmdb51", "act", "ucf101", "sports1m")
+# Of these, those by which chapter 4 trains its own networks from nothing.
+_FROM_NOTHING = ("hmdb51", "ucf101")
+_OF_CHAPTER_4 = (*run_folder.ON_WINDOWS, *run_folder.ON_PAIRS)
 # Pixels of a frame unless told: the networks' own sizes, others have 224.
 _FRAME_SIZES = {"slow_fusion": 170}
 # Unless told, and other than TSN's.
@@ -158,8 +161,9 @@ def run(
     )
     if run_folder.is_full_length(model):
         chosen = chosen.for_frames(arguments["num_frames"])
-    _warn(name, weights, arguments, data)
-    _check_frozen(chosen, model, image_weights)
+    _warn(name, model, weights, arguments, data)
+    _check_frozen(chosen, model, weights, image_weights)
+    _check_flow_weight(chosen, model, changes)
     starts = {}
     for each in splits:
         starts[each] = InitialWeights(
@@ -363,15 +367,36 @@ def _of_features(data, backbone, frame_size):
     return {"backbone": None, "frame_shape": data.feature_shape}
 
 
-def _check_frozen(recipe, model, image_weights):
-    """A classifier that does not train must have been trained."""
+def _check_frozen(recipe, model, weights, image_weights):
+    """What does not train must have been trained."""
+    frozen = recipe.phases[0].frozen
+    if model == "stacked_flow" and weights is None and "flownet" in frozen:
+        raise UsageError(
+            "stacked_flow learns from the flow of a FlowNet that stays as it is, and "
+            "so must have been trained before: give its weights (--weights), of a run "
+            "of --model=flownet2f."
+        )
     if model == "tdn" and image_weights is None:
-        if "image_head" in recipe.phases[0].frozen:
+        if "image_head" in frozen:
             raise UsageError(
                 "this recipe freezes the image subnetwork, classifier included, which "
                 "must be trained before: give the run folder of a TSN on the same "
                 "modality and split (--image_weights), or another --recipe."
             )
+
+
+def _check_flow_weight(recipe, model, changes):
+    if model in run_folder.FLOWNETS and not recipe.flow_weight:
+        raise UsageError(
+            f"--flow_weight is 0, and {model} learns nothing but flow. Leave it out."
+        )
+    has_decoder = {"decoder": "decoder" in run_folder.options(model)}
+    predicts_flow = run_folder.predicts_flow(model, has_decoder)
+    if "flow_weight" in (changes or {}) and not predicts_flow:
+        raise UsageError(
+            f"--flow_weight is no option of {model}, which predicts no flow. Leave it "
+            "out, or choose another --model."
+        )
 
 
 def _named_recipe(name, model, modality):
@@ -413,8 +438,9 @@ def _check_splits(data, splits, recipe):
                 )
 
 
-def _warn(recipe, weights, arguments, data):
-    if recipe in _FROM_WEIGHTS and weights is None:
+def _warn(recipe, model, weights, arguments, data):
+    trains_all = recipe in _FROM_NOTHING and model in _OF_CHAPTER_4
+    if recipe in _FROM_WEIGHTS and weights is None and not trains_all:
         _log.warning(
             "warning: the recipe %s without --weights hardly moves random weights; "
             "consider --recipe=scratch",

@@ -307,6 +307,12 @@ _ACTION_FLOW_SMALL = replace(
 )
 
 
+def _of_one_image(recipe):
+    """A TSN's that sees one frame, or one field, of a video, by modality."""
+    one = replace(recipe, num_segments=1)
+    return {"rgb": one, "flow": replace(one, color_jitter=False)}
+
+
 def _action_flow(recipe):
     """A recipe for each network of chapter 4, by modality."""
     (phase,) = recipe.phases
@@ -407,6 +413,7 @@ RECIPES: Mapping[str, Mapping[str, Mapping[str, Recipe]]] = {
     "sports1m": _full_length(_SPORTS1M),
     "features": _full_length(_FEATURES)
     | {"lstm_classifier": _of_frames(_FEATURES_LSTM, "lstm_classifier")},
+    "action-flow": {"tsn": _of_one_image(_ACTION_FLOW)} | _action_flow(_ACTION_FLOW),
     "two-stream": {
         "cnn_m_2048": {
             "rgb": replace(_TWO_STREAM, color_jitter=True),

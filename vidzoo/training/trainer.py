@@ -205,7 +205,7 @@ class PhaseRun:
         if "accuracy" in self.readings:
             values["accuracy"] = _accuracy(prediction(outputs), label)
         if "epe" in self.readings:
-            values["epe"] = endpoint_error(flow, outputs["flow"])
+            values["epe"] = endpoint_error(flow, outputs["flow"], _mean_over_devices)
             values["unknown"] = share_unknown(flow)
         return tuple(values[name] for name in self.readings)
 
@@ -228,6 +228,7 @@ def _loss_of(recipe):
             flow_weight=recipe.flow_weight,
             resolution_weights=recipe.resolution_weights,
             kind=recipe.loss,
+            mean_count=_mean_over_devices,
         )
 
     return loss
@@ -254,10 +255,18 @@ def _check_flow(clip, label, flow=None):
 
 
 def _sum_over_devices(gradients):
+    return _over_devices(tf.distribute.ReduceOp.SUM, gradients)
+
+
+def _mean_over_devices(count):
+    return _over_devices(tf.distribute.ReduceOp.MEAN, count)
+
+
+def _over_devices(operation, values):
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
-        return gradients
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        return values
+    return context.all_reduce(operation, values)
 
 
 def _accuracy(logits, label):

@@ -243,8 +243,6 @@ def test_one_frames_weights_start_two(tmp_path):
 
 
 def _maps(model, layer):
-    import keras
-
     return keras.Model(model.input, model.get_layer(layer).input)
 
 

@@ -121,6 +121,33 @@ def test_stacked_keeps_its_flownet(flow_runs, records, tmp_path):
     evaluate.run(run, records)
 
 
+# Rows of tables 4.1 and 4.3 that see one frame or one field, by section 4.4.2
+@pytest.mark.parametrize("modality, num_channels", [("rgb", 3), ("flow", 2)])
+def test_one_image_is_learned_as_the_others(modality, num_channels, records, tmp_path):
+    options = {"backbone": "toy", "frame_size": 32, "recipe": "action-flow"}
+    changes = {"steps": 1, "batch_size": 4}
+    run = tmp_path / "run"
+    train.run(
+        *(records, run), model="tsn", modality=modality, changes=changes, **options
+    )
+    described = run_folder.read_finished(run)
+    assert described["arguments"]["num_segments"] == 1
+    assert described["arguments"]["frame_shape"] == [32, 32, num_channels]
+    (phase,) = described["recipe"]["phases"]
+    assert (phase["optimizer"], phase["learning_rate"]) == ("adam", 1e-4)
+
+
+def test_random_weights_are_no_reason_to_warn_of_the_papers_recipe(
+    records, tmp_path, caplog
+):
+    changes = {"steps": 1, "batch_size": 4}
+    options = {"recipe": "ucf101", "backbone": "toy", "frame_size": 32}
+    train.run(
+        *(records, tmp_path / "run"), model="flownet2f", changes=changes, **options
+    )
+    assert "hardly moves" not in caplog.text
+
+
 def test_other_classes_start_from_a_trained_network(
     classifier_run, videos, tmp_path, caplog
 ):
@@ -169,6 +196,15 @@ def test_missing_flow_says_which_command_makes_it(videos, tmp_path):
         ({"model": "actionflownet", "changes": {"fps": 5.0}}, "--fps is no option"),
         ({"model": "flownet2f", "modality": "flow"}, "flownet2f sees rgb"),
         ({"model": "actionflownet2f", "changes": {"flow_weight": -1}}, "must be >= 0"),
+        ({"model": "flownet3d", "changes": {"flow_weight": 0.0}}, "nothing but flow"),
+        (
+            {"model": "tsn", "changes": {"flow_weight": 2.0}},
+            "--flow_weight is no option of tsn, which predicts no flow",
+        ),
+        (
+            {"model": "stacked_flow"},
+            "must have been trained before: give its weights.*--model=flownet2f",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options, message, records, tmp_path):

@@ -1,10 +1,12 @@
 """FlowNets on data sets of flow: trained on them, and measured on them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
+from tests.vidzoo_data.test_stored_flow import write_video
 from vidzoo import cli, models
 from vidzoo.errors import FlowError, UsageError
 from vidzoo.tasks import flow_error, flow_pairs, run_folder, train
@@ -113,6 +115,45 @@ def test_a_damaged_file_is_named(run, chairs, tmp_path):
     with pytest.raises(FlowError, match="00002_flow.flo"):
         flow_error.run(run, tmp_path, layout="flying_chairs")
     assert not (run / "flow-flying_chairs-all.json").exists()
+
+
+def test_a_pair_without_known_flow_is_named(run, chairs, tmp_path):
+    for file in chairs.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    nothing = np.zeros((45, 70), bool)
+    write_flo(tmp_path / "00002_flow.flo", np.zeros((45, 70, 2)), nothing)
+    with pytest.raises(FlowError, match="of the pair 00002 no pixel's flow is known"):
+        flow_error.run(run, tmp_path, layout="flying_chairs")
+
+
+def test_pairs_that_were_trained_on_are_told(run, chairs, tmp_path, caplog):
+    options = {"layout": "flying_chairs", "out": tmp_path / "found.json"}
+    flow_error.run(run, chairs, split="val", **options)
+    assert "no test" not in caplog.text
+    flow_error.run(run, chairs, split="all", **options)
+    assert "trained on pairs of FlyingChairs (split train)" in caplog.text
+
+
+def test_its_flow_of_a_video_is_drawn(run, tmp_path, capsys):
+    """Alone, and beside a run on records, which says how videos are stored."""
+    video, on_records = tmp_path / "v.avi", tmp_path / "on_records"
+    write_video(video, num_frames=8)
+    shutil.copytree(run, on_records)
+    described = json.loads((run / "run.json").read_text())
+    described["data"]["made_with"] = {"size": 40, "fps": None, "jpeg_quality": 90}
+    (on_records / "run.json").write_text(json.dumps(described))
+    flags = ("--picture=flow", "--frames=1", "--json")
+    sizes = []
+    for number, (first, *others) in enumerate(
+        [(run,), (run, on_records), (on_records, run)]
+    ):
+        beside = [f"--beside={each}" for each in others]
+        out = tmp_path / f"{number}.png"
+        assert command("explain", first, video, out, *flags, *beside) == 0
+        sizes.append(len(json.loads(capsys.readouterr().out)["runs"]))
+        assert out.stat().st_size > 0
+    assert sizes == [1, 2, 2]
+    assert (tmp_path / "1.png").read_bytes() != (tmp_path / "0.png").read_bytes()
 
 
 def test_layouts_are_for_flownets_on_two_frames(chairs, tmp_path):

@@ -68,6 +68,32 @@ for count in (1, 2):
     np.savez(out / f"{count}.npz", **arrays)
 """
 
+_TRAIN_FLOW = """
+out = Path(sys.argv[1])
+random = np.random.default_rng(5)
+made = []
+for _ in range(3):
+    flow = random.normal(0, 2, (4, 1, 32, 32, 2)).astype(np.float32)
+    flow[0], flow[1], flow[2, :, :11] = np.nan, np.nan, np.nan  # the first device's all
+    made.append({
+        "rgb": tf.constant(random.integers(0, 256, (4, 1, 32, 32, 6), dtype=np.uint8)),
+        "label": tf.constant(random.integers(0, 3, 4).astype(np.int32)),
+        "flow_target": tf.constant(flow),
+    })
+for count in (1, 2):
+    strategy = devices.strategy(count)
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        model = models.ActionFlowNet2F(
+            3, backbone="toy", frame_shape=(32, 32, 6), dropout=0.0
+        )
+    train(
+        model, lambda first, last: made[first:last],
+        Recipe((Phase(3, 0.02, batch_norm="frozen"),), batch_size=4),
+        num_videos=4, run_folder=out / str(count), strategy=strategy,
+    )
+"""
+
 _RESUME = """
 from tests.vidzoo.training.toy import as_in_a_new_process, batches, toy_model
 from vidzoo.training import Stopped
@@ -146,6 +172,20 @@ def test_two_devices_train_as_one(batch_norm, tmp_path, on_two_devices):
             np.testing.assert_allclose(
                 two[name], one[name], rtol=1e-4, atol=1e-4 * scale, err_msg=name
             )
+
+
+def test_unknown_flow_counts_as_little_on_two_devices(tmp_path, on_two_devices):
+    """However the places that are known are spread over them."""
+    on_two_devices(_TRAIN_FLOW, tmp_path)
+    one, two = (
+        [json.loads(x) for x in (tmp_path / n / "log.jsonl").read_text().splitlines()]
+        for n in ("1", "2")
+    )
+    assert len(one) == 3
+    for name in ("loss", "epe", "accuracy", "unknown"):
+        ours, theirs = ([line[name] for line in log] for log in (two, one))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, err_msg=name)
+    assert two[0]["unknown"] == pytest.approx((2 + 11 / 32) / 4)
 
 
 def test_dropout_differs_between_devices_and_resumes_exactly(tmp_path, on_two_devices):

@@ -119,6 +119,7 @@ NETWORKS = {
     "hmdb51": ON_SNIPPETS | OF_FLOW,
     **dict.fromkeys(("act", "fcvid"), ON_SNIPPETS),
     **dict.fromkeys(("sports1m", "features"), OF_FULL_LENGTH),
+    "action-flow": {"tsn"} | OF_FLOW,
     "two-stream": {"cnn_m_2048"},
 }
 
@@ -167,7 +168,7 @@ def test_two_stream_recipes_are_the_papers():
 
 
 @pytest.mark.parametrize("network", sorted(OF_FLOW))
-@pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "action-flow"])
 def test_recipes_with_flow_are_the_papers(name, network):
     """Section 4.4.2."""
     recipe = RECIPES[name][network]["rgb"]

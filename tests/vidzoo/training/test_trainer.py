@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tests.vidzoo.training.toy import CLIP, RECIPE, batches, toy_model
-from vidzoo.errors import VidzooError
+from vidzoo import models
+from vidzoo.errors import FlowError, VidzooError
 from vidzoo.training import Phase, Recipe, train
 
 
@@ -174,3 +175,30 @@ def test_compiled_with_xla_takes_the_same_step(tmp_path):
         np.testing.assert_allclose(
             compiled[name], plain[name], rtol=1e-3, atol=1e-5, err_msg=name
         )
+
+
+def flow_step(run_folder, flow):
+    """One step of a network that learns flow and classes of two clips."""
+    keras.utils.set_random_seed(3)
+    model = models.ActionFlowNet2F(3, backbone="toy", frame_shape=(32, 32, 6))
+    clip = np.random.default_rng(5).integers(0, 256, (2, 1, 32, 32, 6), np.uint8)
+    batch = {"rgb": clip, "label": np.array([0, 2], np.int32), "flow_target": flow}
+    recipe = Recipe(phases=(Phase(1, 1e-3),), batch_size=2)
+    train(model, lambda *_: [batch], recipe, num_videos=2, run_folder=run_folder)
+    return json.loads((run_folder / "log.jsonl").read_text())
+
+
+def test_flow_of_which_nothing_is_known_ends_the_training(tmp_path):
+    flow = np.full((2, 1, 32, 32, 2), np.nan, np.float32)
+    with pytest.raises(VidzooError, match="no flow of a batch is known.*epoch 1"):
+        flow_step(tmp_path / "none", flow)
+    flow[1] = 1.0  # the other clip's is enough
+    logged = flow_step(tmp_path / "half", flow)
+    assert np.isfinite([logged["loss"], logged["epe"]]).all()
+    assert logged["unknown"] == 0.5
+
+
+def test_flow_has_the_size_of_its_clip(tmp_path):
+    flow = np.zeros((2, 1, 16, 16, 2), np.float32)
+    with pytest.raises(FlowError, match=r"of \(1, 16, 16\).*clips of \(1, 32, 32\)"):
+        flow_step(tmp_path, flow)
