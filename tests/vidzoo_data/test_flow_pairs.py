@@ -1,5 +1,8 @@
 """Pairs of FlyingChairs and Sintel, as they are on disk, to batches."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -234,3 +237,31 @@ def test_flow_of_another_size_than_its_frames(chairs, tmp_path):
     )
     with pytest.raises(FlowError, match=message):
         list(clips.checked(batches, chairs))
+
+
+_LOOK_AT_ONE = """
+import sys
+from vidzoo_data import clips
+from vidzoo_data.flow import datasets
+found = datasets.flying_chairs(sys.argv[1])
+batches = iter(clips.pair_batches(found, size=32, batch_size=64, num_steps=99))
+print(next(batches)["rgb"].shape)
+"""
+
+
+def test_a_program_that_looks_at_one_batch_ends(tmp_path):
+    """Threads that read ahead and Python's end would wait for each other."""
+    frame, next_frame, flow = content(1, 384, 512)  # so that reading takes its time
+    write_ppm(tmp_path / "00001_img1.ppm", frame)
+    write_ppm(tmp_path / "00001_img2.ppm", next_frame)
+    flows.write_flo(tmp_path / "00001_flow.flo", flow)
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOK_AT_ONE, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "(64, 1, 32, 32, 6)\n"
+    assert "the program ends" not in done.stderr

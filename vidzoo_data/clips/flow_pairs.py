@@ -12,6 +12,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from vidzoo_data import python_calls
 from vidzoo_data.clips import geometry, stream
 from vidzoo_data.flow import datasets
 
@@ -141,7 +142,7 @@ def _read(dataset, plan, place, prepared=lambda images, flow: (images, flow)):
         return images, flow, np.array(seed, np.int64), pair.name.encode()
 
     types = (tf.uint8, tf.float32, tf.int64, tf.string)
-    answers = tf.numpy_function(read, [place], types, stateful=False)
+    answers = python_calls.numpy_function(read, [place], types)
     shapes = ([2, None, None, 3], [None, None, 2], [2], [])
     return tuple(map(tf.ensure_shape, answers, shapes))
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vidzoo.errors import RecordError
+from vidzoo_data import python_calls
 from vidzoo_data.clips import targets
 from vidzoo_data.clips.modalities import (
     FEATURES,
@@ -135,7 +136,7 @@ def clip_stream(
 
     @tf.autograph.experimental.do_not_convert
     def looked_up(block):
-        answers = tf.numpy_function(look_up, [block], types, stateful=False)
+        answers = python_calls.numpy_function(look_up, [block], types)
         return tuple(map(tf.ensure_shape, answers, shapes))
 
     def encoded(name, index, wanted):
@@ -149,14 +150,14 @@ def clip_stream(
         count = wanted.shape[0]
         if name == FEATURES:
             return features(index, wanted)
-        images = tf.numpy_function(read, [index, wanted], tf.string, stateful=False)
+        images = python_calls.numpy_function(read, [index, wanted], tf.string)
         return tf.ensure_shape(images, [count] if name == RGB else [2, count])
 
     def features(index, wanted):
         def read(index, wanted):
             return records.read_features(videos[int(index)], wanted)
 
-        values = tf.numpy_function(read, [index, wanted], tf.float32, stateful=False)
+        values = python_calls.numpy_function(read, [index, wanted], tf.float32)
         return tf.ensure_shape(values, [wanted.shape[0], *records.feature_shape])
 
     @tf.autograph.experimental.do_not_convert
