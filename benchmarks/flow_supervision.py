@@ -12,11 +12,14 @@ stands a network of single frames trained on the shapes' names ("appearance"). C
 I3D are trained on other data, and have no row.
 
 Interrupted, it goes on where it was when it is started again. `--held_out` scores on
-training videos that no row is trained on, for the choice of settings.
+training videos that no row is trained on, for the choice of settings. OUT/flow has a
+picture for each motion: ActionFlowNet's flow of a test video beside the exact one, of
+the first seed and the most labels.
 """
 
 import argparse
 import csv
+import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -31,18 +34,21 @@ from benchmarks import environment, motion_clips, running
 from benchmarks.arguments import count
 from benchmarks.flow_rows import PRETRAINED, ROWS
 from benchmarks.motion_clips import NUM_FRAMES, SIZE, VIDEO_SIZE
-from vidzoo import losses, metrics, training
+from vidzoo import explain, losses, metrics, training
+from vidzoo.atomic import write_text
+from vidzoo.errors import VidzooError
 from vidzoo.models import backbones
 from vidzoo.progress import Progress
 from vidzoo.training import Phase, Recipe
 from vidzoo.weights import initialize, open_weights, save_weights
 from vidzoo_data import synthetic
 from vidzoo_data.clips import flow_pairs, geometry
-from vidzoo_data.flow import datasets
+from vidzoo_data.flow import datasets, picture, write_png
 
 NUM_HELD_OUT = 160
 LABELS_PER_CLASS = (10, 25, 50, 100)
 BASELINES = ("16F scratch", "16F FlowNet fine-tune")
+NUM_DRAWN, LONGEST = 8, 3.0  # last frames of a clip; pixels of the strongest colours
 
 
 def main(argv=None) -> int:
@@ -66,7 +72,7 @@ def measure(args) -> dict:
     train, held_out = _divided(train, len(train.labels) - NUM_HELD_OUT)
     test = held_out if args.held_out else read("test")
     shapes = _shapes(folder)
-    found = {}
+    found, learned = {}, {}
     for seed in map(int, args.seeds.split(",")):
         runs = args.out / f"seed{seed}"
         starts = _pretrained(runs, train, shapes, seed, args)
@@ -77,12 +83,19 @@ def measure(args) -> dict:
             }
             for name in _rows(args)
         }
-    return _summary(found, test, args)
+        learned[seed] = {name: _last_line(runs / name) for name in starts}
+    _draw(args, test)
+    return _summary(found, test, args) | {"pretrained": learned}
 
 
 def _rows(args):
     names = args.rows.split(",") if args.rows else [*ROWS]
     return [name for name in names if args.chairs or ROWS[name].start != "chairs"]
+
+
+def _last_line(run):
+    """What the log tells of the last steps of a training."""
+    return json.loads((run / "log.jsonl").read_text().splitlines()[-1])
 
 
 def _divided(arrays, at):
@@ -171,9 +184,10 @@ def _recipe(row, steps, learning_rate, args):
 def _trained(run, row, start, recipe, batches, seed):
     """The path of the weights of a network trained by a recipe."""
     weights = run / "weights.npz"
+    run.mkdir(parents=True, exist_ok=True)
+    _check_same(run / "recipe.json", recipe)
     if weights.is_file():
         return weights
-    run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     model = row.build(weights=start)
     (phase,) = recipe.phases
@@ -197,6 +211,18 @@ def _trained(run, row, start, recipe, batches, seed):
         variant=backbone.variant,
     )
     return weights
+
+
+def _check_same(file, recipe):
+    """Writes down the recipe, or refuses what another one has begun there."""
+    described = json.dumps(recipe.as_dict(), indent=1) + "\n"
+    if not file.exists():
+        write_text(file, described)
+    elif file.read_text() != described:
+        raise VidzooError(
+            f"{file}: this was trained by another recipe than the flags now say. Give "
+            "the flags of before, or another OUT."
+        )
 
 
 def _tensors(batch):
@@ -240,6 +266,31 @@ def _scored(model, kind, videos):
         found["epe"] = np.concatenate(errors).mean(axis=0)
         found["zero_flow_epe"] = np.concatenate(still).mean(axis=0)
     return found
+
+
+def _draw(args, videos):
+    """One strip for each motion: the flow predicted, and the exact flow."""
+    if "ActionFlowNet" not in _rows(args):
+        return
+    seed, labels = args.seeds.split(",")[0], max(args.labels)
+    weights = args.out / f"seed{seed}" / f"ActionFlowNet-{labels}" / "weights.npz"
+    model = ROWS["ActionFlowNet"].build(weights=weights)
+    (args.out / "flow").mkdir(exist_ok=True)
+    for number, motion in enumerate(synthetic.MOTIONS):
+        chosen = np.flatnonzero(videos.labels == number)[:1]
+        corners = np.full((len(chosen), 2), (VIDEO_SIZE - SIZE) // 2)
+        clip, true = motion_clips.clips_of("clip", videos, chosen, 0, corners)
+        answered = model(clip, training=False)["flow"].numpy()
+        fields = {
+            "predicted; red: to the frame after the last": _enlarged(answered)[0],
+            "exact": true[0],
+        }
+        rows = {
+            title: [picture(f, max_length=LONGEST) for f in field[-NUM_DRAWN:]]
+            for title, field in fields.items()
+        }
+        strip = explain.flow_strip(clip[0, -NUM_DRAWN:], rows)
+        write_png(args.out / "flow" / f"{motion}.png", strip)
 
 
 def _errors(true, predicted):
@@ -294,6 +345,7 @@ def _summary(found, test, args):
         "flow": _flow_errors(found, args),
         "num_test": len(test.labels),
         "flow_weight": args.flow_weight,
+        "has_chairs": args.chairs is not None,
         "environment": environment.describe(),
         "command": " ".join(["python -m benchmarks.flow_supervision", *sys.argv[1:]]),
     }
@@ -320,6 +372,11 @@ def _flow_errors(found, args):
 
 
 def _show(results):
+    for seed, networks in results["pretrained"].items():
+        for name, line in networks.items():
+            errors = {k: line[k] for k in ("epe", "accuracy") if k in line}
+            told = ", ".join(f"{k} {value:.3f}" for k, value in errors.items())
+            sys.stdout.write(f"seed {seed}: {name} ends its training with {told}\n")
     first = next(iter(results["rows"].values()))
     table = Table(title=f"top-1 of {results['num_test']} videos, by labels a class")
     table.add_column("row")
@@ -330,6 +387,8 @@ def _show(results):
         table.add_row(name, *cells)
     console = Console(width=None if sys.stdout.isatty() else 110, markup=False)
     console.print(table)
+    if not results["has_chairs"]:
+        console.print("left out: what starts from FlyingChairs (--chairs)")
     for name, (difference, low, high) in results["differences"].items():
         console.print(
             f"{name}: {difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f} "

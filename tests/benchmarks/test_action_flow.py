@@ -101,3 +101,8 @@ def test_rows_are_trained_scored_and_resumed(tmp_path, capsys, quick_backbones):
     assert flow_supervision.main(arguments) == 0
     assert weights.stat().st_mtime_ns == before
     assert json.loads((tmp_path / "results.json").read_text())["rows"] == found["rows"]
+    assert len([*(tmp_path / "flow").iterdir()]) == 8  # a strip for each motion
+    assert found["pretrained"]["0"]["flownet3d"]["epe"] > 0
+    capsys.readouterr()
+    assert flow_supervision.main([*arguments, "--flow_weight=2"]) == 1
+    assert "by another recipe than the flags now say" in capsys.readouterr().err
