@@ -96,9 +96,7 @@ def train(
     _keep_lines(run_folder / LOG, done)
     learns_flow = learns_flow_by(model, recipe)
     names = (modality, "label", *(["flow_target"] if learns_flow else []))
-    batches = (
-        tuple(batch[name] for name in names) for batch in batches_from(done, num_steps)
-    )
+    batches = _tuples(batches_from, done, num_steps, names)
     start = 0
     try:
         for number, phase in enumerate(recipe.phases, 1):
@@ -116,6 +114,12 @@ def train(
             start = end
     finally:
         parts.reset(model)
+
+
+def _tuples(batches_from, done, num_steps, names):
+    # Nothing is made before it is asked for: a finished run that is resumed needs none.
+    for batch in batches_from(done, num_steps):
+        yield tuple(batch[name] for name in names)
 
 
 def learns_flow_by(model, recipe: Recipe | None) -> bool:
