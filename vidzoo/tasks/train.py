@@ -136,6 +136,11 @@ def run(
     _check_names(model, modality, recipe)
     if layout is not None and model != "flownet2f":
         raise UsageError(f"--layout is for --model=flownet2f; {model} needs records.")
+    if layout is not None and "crop" in (changes or {}):
+        raise UsageError(
+            "--crop is for clips; pairs of frames (--layout) are turned, scaled and "
+            "moved instead. Leave it out."
+        )
     data = FlowPairs(records, layout) if layout else open_records(records)
     shown = modality
     if data.features:

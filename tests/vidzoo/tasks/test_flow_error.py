@@ -161,7 +161,9 @@ def test_layouts_are_for_flownets_on_two_frames(chairs, tmp_path):
         UsageError, match="--layout is for --model=flownet2f; tsn needs"
     ):
         train.run(chairs, tmp_path / "run", model="tsn", layout="flying_chairs")
+    options = {"model": "flownet2f", "layout": "flying_chairs"} | SIZE
     with pytest.raises(UsageError, match="no split 'test' of flying_chairs"):
-        options = {"model": "flownet2f", "layout": "flying_chairs", "split": "test"}
-        train.run(chairs, tmp_path / "run", **options | SIZE)
+        train.run(chairs, tmp_path / "run", split="test", **options)
+    with pytest.raises(UsageError, match="--crop is for clips"):
+        train.run(chairs, tmp_path / "run", changes={"crop": "corner"}, **options)
     assert not (tmp_path / "run").exists()
