@@ -44,7 +44,12 @@ def _parse(argv):
     parser.add_argument("--protocol", default="5x2", help="of the test (5x2)")
     parser.add_argument("--method", default="rlof-epic", help="of flow (rlof-epic)")
     parser.add_argument("--epochs", type=count, default=60, help="of classifiers (60)")
-    parser.add_argument("--flow_epochs", type=count, default=60, help="of FlowNet (60)")
+    parser.add_argument(
+        "--flow_epochs", type=count, default=200, help="of FlowNet (200)"
+    )
+    parser.add_argument(
+        "--flow_learning_rate", type=float, default=3e-3, help="of FlowNet (3e-3)"
+    )
     parser.add_argument("--flow_weight", type=float, default=1.0, help="lambda (1)")
     return parser.parse_args(argv)
 
@@ -78,7 +83,11 @@ def _train(args, records, fit, seed):
     """The run folder of each network."""
     out = args.out / f"{fit}-seed{seed}"
     one = {"records": records, "split": fit, "seed": seed}
-    flownet = _one(out / "flownet", "flownet3d", {"epochs": args.flow_epochs}, **one)
+    of_flow = {
+        "epochs": args.flow_epochs,
+        "learning_rate": args.flow_learning_rate,
+    }
+    flownet = _one(out / "flownet", "flownet3d", of_flow, **one)
     start = {"weights": flownet / run_folder.WEIGHTS}
     alone = {"epochs": args.epochs, "flow_weight": 0.0}
     both = {"epochs": args.epochs, "flow_weight": args.flow_weight}
