@@ -11,7 +11,7 @@ from vidzoo import cli, models
 from vidzoo.errors import FlowError, UsageError
 from vidzoo.tasks import flow_error, flow_pairs, run_folder, train
 from vidzoo.weights import open_weights
-from vidzoo_data.flow import write_flo
+from vidzoo_data.flow import write_flo, write_png
 
 SIZE = {"backbone": "toy", "frame_size": 32, "recipe": "scratch"}
 SHORT = {"epochs": 2, "batch_size": 4}
@@ -78,6 +78,26 @@ def test_errors_are_those_of_enlarged_flow(run, chairs):
     flow = _enlarged(small)[:45, :70]
     expected = np.linalg.norm(flow - [2, 0], axis=-1).mean()
     assert found["epe"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_sintel_is_measured_where_pixels_count(run, tmp_path):
+    """Half of the frame is invalid; there the flow is absurd."""
+    training = tmp_path / "training"
+    for kind in ("clean", "flow", "invalid"):
+        (training / kind / "alley").mkdir(parents=True)
+    frame = np.random.default_rng(0).integers(0, 256, (45, 70, 3), dtype=np.uint8)
+    for number in (1, 2):
+        shifted = np.roll(frame, 2 * number, axis=1)
+        write_png(training / f"clean/alley/frame_000{number}.png", shifted)
+    flow, invalid = np.zeros((45, 70, 2), np.float32), np.zeros((45, 70, 3), np.uint8)
+    flow[..., 0], flow[20:], invalid[20:] = 2, 900, 255
+    write_flo(training / "flow/alley/frame_0001.flo", flow)
+    write_png(training / "invalid/alley/frame_0001.png", invalid)
+    found = flow_error.run(run, tmp_path, layout="sintel")
+    assert (found["data_set"], found["num_pairs"]) == ("Sintel clean", 1)
+    assert found["zero_flow_epe"] == pytest.approx(2.0)
+    assert 0 < found["epe"] < 100
+    assert (run / "flow-sintel-all.json").is_file()
 
 
 def _read_ppm(path):
