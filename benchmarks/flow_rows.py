@@ -22,8 +22,8 @@ class Row:
         kind: of its clips: `"pair"`, `"clip"` or `"frame"`.
         frozen: parts that stay as they are.
         learning_rate: Adam's, of what the rows start from.
-        batch_size: N. The FlowNet on pairs does not leave zero flow in batches of 16,
-            where one on 16 frames has as many fields in each clip.
+        batch_size: N. On motion shapes the FlowNet on pairs does not leave zero flow in
+            batches of 16; one on 16 frames has so many fields in each clip.
     """
 
     build: partial
