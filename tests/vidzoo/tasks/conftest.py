@@ -2,7 +2,7 @@
 
 import pytest
 
-from vidzoo import cli
+from tests.command import command
 
 
 @pytest.fixture
@@ -10,10 +10,7 @@ def vidzoo(capfd):
     """Runs a verb in this process: `(exit code, stdout, stderr)`."""
 
     def run(*arguments):
-        try:
-            code = cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
-        except SystemExit as stop:  # what argparse itself refuses
-            code = stop.code
-        return code, *capfd.readouterr()
+        capfd.readouterr()
+        return command(*arguments), *capfd.readouterr()
 
     return run

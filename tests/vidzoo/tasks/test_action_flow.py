@@ -6,8 +6,8 @@ import logging
 import numpy as np
 import pytest
 
+from tests.command import command
 from tests.vidzoo_data.test_stored_flow import write_video
-from vidzoo import cli
 from vidzoo.errors import CheckpointError, RecordError, UsageError
 from vidzoo.tasks import evaluate, export, predict, prepare, run_folder, train
 from vidzoo.weights import open_weights
@@ -15,11 +15,6 @@ from vidzoo.weights import open_weights
 PAIR = {"backbone": "toy", "frame_size": 32, "recipe": "scratch"}
 CLIP = {"backbone": "toy3d", "frame_size": 32, "recipe": "scratch"}
 SHORT = {"epochs": 1, "batch_size": 4}
-
-
-def command(*arguments):
-    """The exit code of a command line."""
-    return cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.command import command
 from tests.records import record, write_records
-from vidzoo import cli
 from vidzoo.errors import RecordError
 
 
-def vidzoo(*arguments, module="vidzoo", timeout=120):
+def own_process(*arguments, module="vidzoo", timeout=120):
     """Runs the command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
@@ -25,18 +25,6 @@ def vidzoo(*arguments, module="vidzoo", timeout=120):
         timeout=timeout,
         check=False,
     )
-
-
-def here(*arguments):
-    """Runs a verb in this process, which has TensorFlow loaded: its exit code."""
-    return cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
-
-
-def run_here(capfd, *arguments):
-    """Runs a verb in this process: `(exit code, stdout, stderr)`."""
-    capfd.readouterr()
-    code = here(*arguments)
-    return code, *capfd.readouterr()
 
 
 def write_video(path, num_frames=12, colour=(200, 40, 40), size=(64, 48)):
@@ -73,10 +61,10 @@ def road(videos, tmp_path_factory):
         ("prepare", videos, root / "records", "--size=32", "--test_fraction=0.25"),
         ("train", root / "records", f"--out={root / 'run'}", *TOY, "--epochs=6"),
     ):
-        done = vidzoo(*arguments, module="tests.toy_command")
+        done = own_process(*arguments, module="tests.toy_command")
         assert done.returncode == 0, done.stderr
-    assert here("evaluate", root / "run", root / "records") == 0
-    assert here("export", root / "run", root / "model") == 0
+    assert command("evaluate", root / "run", root / "records") == 0
+    assert command("export", root / "run", root / "model") == 0
     return root
 
 
@@ -119,36 +107,36 @@ def test_run_folder_holds_log_checkpoints_and_description(road):
     assert described["recipe"]["phases"][0]["epochs"] == 6
 
 
-def test_predict_as_json_and_with_a_broken_video(road, videos, tmp_path, capfd):
+def test_predict_as_json_and_with_a_broken_video(road, videos, tmp_path, vidzoo):
     good = videos / "red" / "0.avi"
     broken = tmp_path / "broken.avi"
     broken.write_bytes(good.read_bytes()[:500])
     model = f"--model={road / 'model'}"
 
-    done = vidzoo("predict", good, model, "--json", "--top=2")
+    done = own_process("predict", good, model, "--json", "--top=2")
     answers = json.loads(done.stdout)
     assert done.returncode == 0 and done.stderr == ""
     assert [row["class"] for row in answers[0]["top"]][0] == "red"
     assert len(answers[0]["top"]) == 2
 
-    code, out, err = run_here(capfd, "predict", good, broken, model)
+    code, out, err = vidzoo("predict", good, broken, model)
     assert code == 3
     assert "red" in out and str(broken) in err
-    code, _, err = run_here(capfd, "predict", tmp_path / "none.avi", model)
+    code, _, err = vidzoo("predict", tmp_path / "none.avi", model)
     assert code == 1
     assert str(tmp_path / "none.avi") in err and err.count("\n") == 1
 
 
-def test_one_frame_video_works(road, tmp_path, capfd):
+def test_one_frame_video_works(road, tmp_path, vidzoo):
     write_video(tmp_path / "one.avi", num_frames=1, colour=COLOURS["green"])
-    code, out, err = run_here(
-        capfd, "predict", tmp_path / "one.avi", f"--model={road / 'model'}"
+    code, out, err = vidzoo(
+        "predict", tmp_path / "one.avi", f"--model={road / 'model'}"
     )
     assert code == 0, err
     assert "green" in out
 
 
-def test_three_broken_among_twenty(videos, tmp_path, capfd):
+def test_three_broken_among_twenty(videos, tmp_path, vidzoo):
     source = tmp_path / "source"
     for name, colour in COLOURS.items():
         for i in range(7 if name != "red" else 6):
@@ -157,8 +145,8 @@ def test_three_broken_among_twenty(videos, tmp_path, capfd):
     half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
     empty.write_bytes(b"")
     text.write_text("this is no video\n")
-    code, out, _ = run_here(
-        capfd, "prepare", source, tmp_path / "records", "--size=32", "--json"
+    code, out, _ = vidzoo(
+        "prepare", source, tmp_path / "records", "--size=32", "--json"
     )
     assert code == 3
     result = json.loads(out)
@@ -418,7 +406,7 @@ def other(videos, tmp_path_factory):
     for name in ("blue", "green"):
         (root / "videos").mkdir(exist_ok=True)
         (root / "videos" / name).symlink_to(videos / name)
-    assert here("prepare", root / "videos", root / "records", "--size=32") == 0
+    assert command("prepare", root / "videos", root / "records", "--size=32") == 0
     return root / "records"
 
 
@@ -427,7 +415,7 @@ def places(road, other, videos, tmp_path_factory):
     """Inputs, good and bad, by the name that `BAD` gives them."""
     root = tmp_path_factory.mktemp("places")
     larger = ("--size=48", "--test_fraction=0.25")
-    assert here("prepare", videos, root / "larger", *larger) == 0
+    assert command("prepare", videos, root / "larger", *larger) == 0
     (root / "classes.txt").write_text("jump\nsit\n")
     for name in ("1", "2", "3"):
         (root / f"{name}.avi").touch()
@@ -472,11 +460,11 @@ def places(road, other, videos, tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line(case, places, tmp_path, capfd):
+def test_bad_input_is_one_line(case, places, tmp_path, vidzoo):
     expected_code, text, arguments = BAD[case]
     places = places | {"tmp": tmp_path}
     arguments = [argument.format(**places) for argument in arguments]
-    code, out, err = run_here(capfd, *arguments)
+    code, out, err = vidzoo(*arguments)
     assert code == expected_code, err
     assert text in err
     assert out == ""
@@ -494,33 +482,33 @@ def test_bad_input_is_one_line(case, places, tmp_path, capfd):
     ],
     ids=["empty", "one class"],
 )
-def test_unusable_folders(make, text, tmp_path, capfd):
+def test_unusable_folders(make, text, tmp_path, vidzoo):
     source = tmp_path / "source"
     source.mkdir()
     make(source)
-    code, _, err = run_here(capfd, "prepare", source, tmp_path / "records")
+    code, _, err = vidzoo("prepare", source, tmp_path / "records")
     assert code == 1
     assert text in err and str(source) in err
     assert not (tmp_path / "records").exists()
 
 
-def test_a_folder_with_other_files_is_left_alone(road, tmp_path, capfd):
+def test_a_folder_with_other_files_is_left_alone(road, tmp_path, vidzoo):
     (tmp_path / ".editor.tmp").write_text("mine")
-    code, _, err = run_here(capfd, "train", road / "records", *TOY, f"--out={tmp_path}")
+    code, _, err = vidzoo("train", road / "records", *TOY, f"--out={tmp_path}")
     assert code == 1 and "not empty, and no run folder" in err
     assert [file.name for file in tmp_path.iterdir()] == [".editor.tmp"]
 
 
 def test_unknown_flag_and_verb_are_usage():
-    assert vidzoo("prepare", "--no_such_flag").returncode == 2
-    assert vidzoo("fly").returncode == 2
-    done = vidzoo("train", "x", "--model=tsn", "--out=y", "--epochs=3,x")
+    assert own_process("prepare", "--no_such_flag").returncode == 2
+    assert own_process("fly").returncode == 2
+    done = own_process("train", "x", "--model=tsn", "--out=y", "--epochs=3,x")
     assert done.returncode == 2 and "--epochs: 'x': give a number" in done.stderr
-    assert vidzoo().returncode == 2
+    assert own_process().returncode == 2
 
 
 def test_help_lists_the_verbs():
-    done = vidzoo("--help")
+    done = own_process("--help")
     assert done.returncode == 0
     for verb in ("demo", "prepare", "train", "evaluate", "fuse", "export", "predict"):
         assert verb in done.stdout

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.command import command
 from tests.records import record, write_records
-from vidzoo import cli, metrics, models
+from vidzoo import metrics, models
 from vidzoo.errors import UsageError
 from vidzoo.tasks import evaluate, export, predict, train
 from vidzoo_data import clips
@@ -152,8 +153,7 @@ def test_scores_keep_each_subnetworks_answers(runs, records):
 
 
 def test_mean_of_three_splits_is_the_mean_of_three_runs(runs, records, capfd):
-    args = cli._parse(["vidzoo", "evaluate", str(runs), str(records), "--json"])
-    assert cli._run(args) == 0
+    assert command("evaluate", runs, records, "--json") == 0
     printed = json.loads(capfd.readouterr().out)
     alone = {}
     for number in (1, 2, 3):

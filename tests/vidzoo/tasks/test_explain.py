@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from tests.command import command
 from tests.vidzoo_data.test_stored_flow import write_video
-from vidzoo import cli
 from vidzoo.explain.sheet import RED
 from vidzoo.tasks import evaluate, run_folder, train, two_stream
 from vidzoo_data import clips
@@ -38,7 +38,7 @@ def root(tmp_path_factory):
     (root / "broken.avi").write_bytes((root / "right/0.avi").read_bytes()[:700])
     arguments = ["--layout=csv", "--size=48", "--method=dis", "--workers=1"]
     arguments = ["flow", str(root / "videos.csv"), str(root / "records"), *arguments]
-    assert cli._run(cli._parse(["vidzoo", *arguments])) == 0
+    assert command(*arguments) == 0
     two_stream.train(root / "records", root / "two", model="tsn", **TOY, **SHORT)
     shutil.copytree(root / "two" / "rgb", root / "tsn")
     return root

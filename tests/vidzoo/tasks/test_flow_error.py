@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.command import command
 from tests.vidzoo_data.test_stored_flow import write_video
-from vidzoo import cli, models
+from vidzoo import models
 from vidzoo.errors import FlowError, UsageError
 from vidzoo.tasks import flow_error, flow_pairs, run_folder, train
 from vidzoo.weights import open_weights
@@ -15,11 +16,6 @@ from vidzoo_data.flow import write_flo, write_png
 
 SIZE = {"backbone": "toy", "frame_size": 32, "recipe": "scratch"}
 SHORT = {"epochs": 2, "batch_size": 4}
-
-
-def command(*arguments):
-    """The exit code of a command line."""
-    return cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
 
 
 def write_ppm(path, image):

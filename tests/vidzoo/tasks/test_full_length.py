@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.command import command
 from tests.records import coordinate_frames, record, write_records
 from tests.vidzoo_data.test_stored_flow import write_video
-from vidzoo import cli
 from vidzoo.errors import RecordError, UsageError
 from vidzoo.evaluation import Scores
 from vidzoo.tasks import evaluate, export, predict, prepare, run_folder, train
@@ -24,11 +24,6 @@ SMALL = {
 }
 # Frames of the four test videos: shorter and longer than a window, a clip, a chunk.
 LENGTHS = (6, 12, 30, 37)
-
-
-def command(*arguments):
-    """The exit code of a command line."""
-    return cli._run(cli._parse(["vidzoo", *map(str, arguments)]))
 
 
 @pytest.fixture(scope="module")

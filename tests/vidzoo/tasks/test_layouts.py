@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.vidzoo.tasks.test_cli import COLOURS, run_here, write_video
+from tests.vidzoo.tasks.test_cli import COLOURS, write_video
 from vidzoo import metrics
 from vidzoo.evaluation import scores
 from vidzoo.tasks import show
@@ -37,10 +37,10 @@ def fcvid(tmp_path_factory):
     return root
 
 
-def test_fcvid_from_videos_to_average_precision(fcvid, capfd):
+def test_fcvid_from_videos_to_average_precision(fcvid, vidzoo):
     root, records, run = fcvid, fcvid / "records", fcvid / "run"
     flags = ("--layout=fcvid", f"--splits_dir={root}/materials", "--workers=1")
-    code, _, err = run_here(capfd, "prepare", root / "videos", records, *flags)
+    code, _, err = vidzoo("prepare", root / "videos", records, *flags)
     assert code == 0
     assert "fcvid: frames are stored at 256x256 pixels (--size)" in err
     assert "fcvid: a frame is kept every 3 seconds (--fps; --fps=all keeps all)" in err
@@ -55,9 +55,9 @@ def test_fcvid_from_videos_to_average_precision(fcvid, capfd):
     assert sorted(v.labels for v in videos) == sorted(COLUMNS)
 
     flags = (*TOY, "--batch_size=3", "--frame_size=32", f"--out={run}")
-    assert run_here(capfd, "train", records, *flags)[0] == 0
+    assert vidzoo("train", records, *flags)[0] == 0
 
-    code, out, _ = run_here(capfd, "evaluate", run, records, "--json")
+    code, out, _ = vidzoo("evaluate", run, records, "--json")
     assert code == 0
     measured = json.loads(out)
     kept = scores.Scores.load(run / "scores-test-center.npz")
@@ -68,7 +68,7 @@ def test_fcvid_from_videos_to_average_precision(fcvid, capfd):
     assert measured["map"] == pytest.approx(expected.mean())
     assert kept.labels.sum() == sum(map(len, COLUMNS[6:]))
 
-    code, out, _ = run_here(capfd, "evaluate", run, records)
+    code, out, _ = vidzoo("evaluate", run, records)
     assert code == 0 and "mAP" in out and "average precision" in out
     for name, value in measured["class_ap"].items():
         assert f"{name}" in out and f"{value:.3f}" in out
@@ -79,10 +79,10 @@ def test_fcvid_from_videos_to_average_precision(fcvid, capfd):
     [(("--size=32", "--fps=1"), 32, 8), (("--size=32x40", "--fps=all"), [32, 40], 71)],
 )
 def test_the_users_own_size_and_rate_win(
-    flags, size, num_frames, fcvid, tmp_path, capfd
+    flags, size, num_frames, fcvid, tmp_path, vidzoo
 ):
-    code, _, err = run_here(
-        *(capfd, "prepare", fcvid / "videos", tmp_path / "records"),
+    code, _, err = vidzoo(
+        *("prepare", fcvid / "videos", tmp_path / "records"),
         *("--layout=fcvid", f"--splits_dir={fcvid}/materials", "--workers=1"),
         *flags,
     )
@@ -93,17 +93,15 @@ def test_the_users_own_size_and_rate_win(
     assert {video.num_frames for video in data.videos.values()} == {num_frames}
 
 
-def test_bad_rates_are_usage(fcvid, tmp_path, capfd):
+def test_bad_rates_are_usage(fcvid, tmp_path, vidzoo):
     source = (fcvid / "videos", tmp_path / "records")
-    with pytest.raises(SystemExit) as caught:
-        run_here(capfd, "prepare", *source, "--fps=some")
-    assert caught.value.code == 2
-    assert "'some': give frames per second, such as 6, or all" in capfd.readouterr().err
-    code, _, err = run_here(capfd, "prepare", *source, "--fps=0")
+    code, _, err = vidzoo("prepare", *source, "--fps=some")
+    assert code == 2 and "'some': give frames per second, such as 6, or all" in err
+    code, _, err = vidzoo("prepare", *source, "--fps=0")
     assert code == 2 and "`fps` must be above 0. Received: 0.0" in err
 
 
-def test_act_is_prepared(tmp_path, capfd):
+def test_act_is_prepared(tmp_path, vidzoo):
     for name in ("kick/a.avi", "b.avi", "c.avi"):
         write_video(tmp_path / "videos" / name, 4)
     lists = tmp_path / "lists"
@@ -111,8 +109,8 @@ def test_act_is_prepared(tmp_path, capfd):
     (lists / "classInd.txt").write_text("1 kick\n2 run\n")
     (lists / "trainlist.txt").write_text("kick/a.avi 1\nb.avi 2\n")
     (lists / "testlist.txt").write_text("c.avi 2\n")
-    code, _, err = run_here(
-        *(capfd, "prepare", tmp_path / "videos", tmp_path / "records"),
+    code, _, err = vidzoo(
+        *("prepare", tmp_path / "videos", tmp_path / "records"),
         *("--layout=act", f"--splits_dir={lists}", "--size=32", "--workers=1"),
     )
     assert code == 0 and "act as published 7260" in err

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.command import command
 from tests.records import png
 from tests.vidzoo_data.test_stored_flow import write_video
 from vidzoo import cli
@@ -61,11 +62,6 @@ def run(records, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "tsn"
     two_stream.train(records, out, model="tsn", split="train1", **TOY, **SHORT)
     return out
-
-
-def command(*arguments):
-    """The exit code of a command line."""
-    return cli._run(cli._parse(["vidzoo", *arguments]))
 
 
 # One command trains, evaluates, exports and predicts

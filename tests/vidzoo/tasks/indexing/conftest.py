@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
+from tests.command import command
 from tests.vidzoo.tasks.indexing.indexed import FLAGS, write_picture, write_weights
 from tests.vidzoo_data.test_stored_flow import write_video
-from vidzoo import cli
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,7 @@ def original(tmp_path_factory):
     write_weights(root / "toy.npz", seed=0)
     files = [root / name for name in ("photos", "pictures.index")]
     flags = [*FLAGS, f"--weights={root / 'toy.npz'}"]
-    args = cli._parse(["vidzoo", "index", *map(str, files), *flags])
-    assert cli._run(args) == 0
+    assert command("index", *files, *flags) == 0
     return root
 
 
