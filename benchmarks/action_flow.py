@@ -45,6 +45,9 @@ def _parse(argv):
     parser.add_argument("--method", default="rlof-epic", help="of flow (rlof-epic)")
     parser.add_argument("--epochs", type=count, default=60, help="of classifiers (60)")
     parser.add_argument(
+        "--learning_rate", type=float, default=1e-3, help="of classifiers (1e-3)"
+    )
+    parser.add_argument(
         "--flow_epochs", type=count, default=200, help="of FlowNet (200)"
     )
     parser.add_argument(
@@ -89,8 +92,9 @@ def _train(args, records, fit, seed):
     }
     flownet = _one(out / "flownet", "flownet3d", of_flow, **one)
     start = {"weights": flownet / run_folder.WEIGHTS}
-    alone = {"epochs": args.epochs, "flow_weight": 0.0}
-    both = {"epochs": args.epochs, "flow_weight": args.flow_weight}
+    classes = {"epochs": args.epochs, "learning_rate": args.learning_rate}
+    alone = classes | {"flow_weight": 0.0}
+    both = classes | {"flow_weight": args.flow_weight}
     network = "actionflownet"
     return {
         SCRATCH: _one(out / "scratch", network, alone, **one),
