@@ -21,6 +21,7 @@ def describe() -> dict:
         "devices": _devices(),
         "processor": _processor(),
         "num_cpus": _num_cpus(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
         "commit": _commit(),
     }
 

@@ -15,6 +15,8 @@ atexit.register(shutil.rmtree, os.environ["VIDZOO_CACHE"], ignore_errors=True)
 
 import pytest  # noqa: E402
 
+import vidzoo  # noqa: E402, F401 - before TensorFlow, which it sets up
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -24,7 +24,7 @@ KEYS = {
     *("frame_size", "batch_size", "loop", "data", "jit_compile", "precision"),
     *("workers", "seed", "warmup", "steps", "first_step_seconds", "ms_per_step"),
     *("clips_per_second", "peak_memory_bytes", "backend", "versions", "devices"),
-    *("processor", "num_cpus", "commit", "command"),
+    *("processor", "num_cpus", "onednn", "commit", "command"),
 }
 
 
@@ -90,7 +90,7 @@ def test_mixed_precision_says_so_and_ends_with_the_run(measured):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_input_onsynthetic_records_says_so(measured):
+def test_input_on_synthetic_records_says_so(measured):
     record = measured("--mode=input", *TINY, "--workers=1")
     check(record)
     assert record["data"].startswith("synthetic random texture")
@@ -105,7 +105,7 @@ def test_input_on_given_records(measured, tmp_path):
     assert record["data"] == f"{tmp_path}; 8 videos"
 
 
-def testsynthetic_records_hold_whole_random_videos(tmp_path):
+def test_synthetic_records_hold_whole_random_videos(tmp_path):
     records = input_pipeline.synthetic_records(tmp_path, 32, seed=0)
     batches = clips.center_batches(
         records,
