@@ -1,3 +1,3 @@
 """Benchmarks: `python -m benchmarks.run`, and one measured thing per file."""
 
-import vidzoo  # noqa: F401 - before TensorFlow, which it sets up
+import vidzoo  # noqa: F401 - turns oneDNN on, which must precede TensorFlow

@@ -21,7 +21,7 @@ def describe() -> dict:
         "devices": _devices(),
         "processor": _processor(),
         "num_cpus": _num_cpus(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+        "onednn": _onednn(),
         "commit": _commit(),
     }
 
@@ -85,6 +85,15 @@ def _processor():
         if name.strip() == "model name":
             return value.strip()
     return platform.machine()
+
+
+def _onednn():
+    """Whether TensorFlow uses oneDNN; None on another backend."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    from vidzoo.training import devices
+
+    return devices.onednn()
 
 
 def _num_cpus():

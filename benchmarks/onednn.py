@@ -2,10 +2,10 @@
 
     python -m benchmarks.onednn OUT
 
-Every round starts a process without them and one with them, which take training steps
-and forward passes of two networks of 2-D convolutions and two of 3-D ones, on small
-random clips in memory. Told are the ratios of the median times of a round. Where the
-processor has AVX512-VNNI, TensorFlow turns these kernels on by itself.
+Every round starts a process without them and one with them, in turns the other way
+round. Each takes training steps and forward passes of two networks of 2-D convolutions
+and two of 3-D ones, on small random clips in memory; a time is the median step's. Told
+are the median, least and largest ratio of the rounds.
 """
 
 import argparse
@@ -21,15 +21,16 @@ import numpy as np
 from benchmarks import environment, running, timing
 from benchmarks.arguments import count
 from vidzoo import models
+from vidzoo.errors import VidzooError
 
 NUM_CLASSES = 10
-_FRAMES, _CLIP = {"frame_shape": (112, 112, 3)}, {"frame_shape": (64, 64, 3)}
+_OF_2D = {"frame_shape": (112, 112, 3)}
 # Network -> what builds it, and clips of a batch.
 NETWORKS = {
-    "TSN on GoogLeNet": (partial(models.TSN, backbone="googlenet", **_FRAMES), 4),
-    "TDN on ResNet-18": (partial(models.TDN, backbone="resnet18", **_FRAMES), 4),
-    "ResNet3D": (partial(models.ResNet3D, num_frames=16, **_CLIP), 2),
-    "C3D": (partial(models.C3D, **_CLIP), 2),
+    "TSN on GoogLeNet": (partial(models.TSN, backbone="googlenet", **_OF_2D), 4),
+    "TDN on ResNet-18": (partial(models.TDN, backbone="resnet18", **_OF_2D), 4),
+    "ResNet3D": (partial(models.ResNet3D, num_frames=16, frame_shape=(32, 32, 3)), 1),
+    "C3D": (partial(models.C3D, frame_shape=(64, 64, 3)), 1),
 }
 MODES = ("train", "infer")
 _MEASURE = """
@@ -47,7 +48,7 @@ def main(argv=None) -> int:
 def _parse(argv):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.onednn")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of results.json")
-    parser.add_argument("--rounds", type=count, default=3, help="off, then on (3)")
+    parser.add_argument("--rounds", type=count, default=3, help="each off and on (3)")
     parser.add_argument("--steps", type=count, default=3, help="measured (3)")
     parser.add_argument("--seed", type=int, default=0, help="of the clips (0)")
     return parser.parse_args(argv)
@@ -57,28 +58,45 @@ def measure(args) -> dict:
     """Milliseconds of a step without and with oneDNN, and their ratios, JSON-ready."""
     args.out.mkdir(parents=True, exist_ok=True)
     rounds = []
-    for _ in range(args.rounds):
-        rounds.append([_in_a_process(on, args.steps, args.seed) for on in "01"])
+    for number in range(args.rounds):
+        order = (False, True) if number % 2 == 0 else (True, False)
+        found = {on: _in_a_process(on, args.steps, args.seed) for on in order}
+        rounds.append((found[False], found[True]))
         sys.stderr.write(f"onednn: {len(rounds)}/{args.rounds} rounds\n")
+    about = environment.describe()
+    del about["onednn"]  # of this process, which measures nothing
     return compared(rounds) | {
-        "environment": environment.describe(),
+        "environment": about,
         "command": " ".join(["python -m benchmarks.onednn", *sys.argv[1:]]),
     }
 
 
 def _in_a_process(on, steps, seed):
+    flags = {
+        "TF_ENABLE_ONEDNN_OPTS": str(int(on)),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
     done = subprocess.run(
         [sys.executable, "-c", _MEASURE, str(steps), str(seed)],
-        env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": on, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=os.environ | flags,
         stdout=subprocess.PIPE,
         check=True,
     )
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout.splitlines()[-1])
+    if found["onednn"] != on:
+        raise VidzooError(
+            f"this TensorFlow leaves oneDNN {'off' if on else 'on'} whatever it is "
+            "told; there is nothing to compare. Use one for Linux on x86-64."
+        )
+    return found["milliseconds"]
 
 
 def measure_here(steps: int, seed: int) -> None:
     """Prints, as JSON, network -> mode -> median milliseconds, in this process."""
     from benchmarks import step
+    from vidzoo.training import devices
 
     found = {}
     for name, (build, batch_size) in NETWORKS.items():
@@ -89,7 +107,8 @@ def measure_here(steps: int, seed: int) -> None:
             workload = getattr(step, mode)(model, shape, jit_compile=False, seed=seed)
             timed = timing.measure(workload.step, warmup=1, steps=steps)
             found[name][mode] = float(np.median(timed.milliseconds))
-    sys.stdout.write(json.dumps(found))
+    told = {"onednn": devices.onednn(), "milliseconds": found}
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 def compared(rounds) -> dict:

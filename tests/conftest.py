@@ -15,7 +15,7 @@ atexit.register(shutil.rmtree, os.environ["VIDZOO_CACHE"], ignore_errors=True)
 
 import pytest  # noqa: E402
 
-import vidzoo  # noqa: E402, F401 - before TensorFlow, which it sets up
+import vidzoo  # noqa: E402, F401 - turns oneDNN on, which must precede TensorFlow
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

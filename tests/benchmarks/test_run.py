@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import input_pipeline, run, step, timing
 from vidzoo import models
-from vidzoo.training import RECIPES, trainer
+from vidzoo.training import RECIPES, devices, trainer
 from vidzoo_data import clips
 
 TINY = ("--batch_size=2", "--frame_size=32", "--steps=2", "--warmup=1")
@@ -48,6 +48,7 @@ def check(record):
     assert record["peak_memory_bytes"] > 2**20
     assert record["versions"]["keras"] == keras.__version__
     assert record["devices"]
+    assert record["onednn"] == devices.onednn()
 
 
 def test_train_runs_the_step_of_vidzoo_train(measured, monkeypatch):

@@ -1,1 +1,1 @@
-"""The verbs a user knows, one per file; each joins models to data."""
+"""The verbs a user knows, each of which joins models to data, and what they share."""

@@ -1,4 +1,4 @@
-"""Which network is trained, by which recipe: what flags and data say and leave open."""
+"""The recipe and the builder's arguments that flags and data give; checks of both."""
 
 import dataclasses
 import logging
@@ -131,7 +131,7 @@ def arguments_of(
 
 
 def check_reads_features(model: str, data, modality: str) -> None:
-    """Checks that a network reads stored features of that modality.
+    """Checks that a network reads stored features, of that modality unless it is RGB.
 
     Raises:
         UsageError: the features are of another modality.
@@ -227,14 +227,14 @@ def _recipes_by_modality(name, model):
     return training.RECIPES[name][model]
 
 
-def warn(recipe: str, model: str, weights, arguments: dict, data) -> None:
+def warn(recipe_name: str, model: str, weights, arguments: dict, data) -> None:
     """Logs what may disappoint: random weights hardly moved, frames enlarged."""
-    trains_all = recipe in _FROM_NOTHING and model in _OF_CHAPTER_4
-    if recipe in _FROM_WEIGHTS and weights is None and not trains_all:
+    trains_all = recipe_name in _FROM_NOTHING and model in _OF_CHAPTER_4
+    if recipe_name in _FROM_WEIGHTS and weights is None and not trains_all:
         _log.warning(
             "warning: the recipe %s without --weights hardly moves random weights; "
             "consider --recipe=scratch",
-            recipe,
+            recipe_name,
         )
     if data.features or isinstance(data, FlowPairs):
         return

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from vidzoo.atomic import remove_leftovers
@@ -26,8 +27,10 @@ _FIXED = (
 
 
 @contextlib.contextmanager
-def claimed(out: Path, description: dict, resume: bool):
+def claimed(out: Path, description: dict, resume: bool) -> Iterator[None]:
     """Makes the run folder, or checks that it may be used; keeps others out of it.
+
+    The folder of several runs is `run_folder.claim_parent`'s.
 
     Args:
         out: the folder.
@@ -85,12 +88,12 @@ def _compare(out, there, ours):
             f"{out}: its run has another {label}: {found}, not {expected}. Give the "
             "flags of the first run, or another --out."
         )
-    for name in ("num_devices", "jit_compile"):
-        if there.get(name) != ours[name]:
+    for name in ("num_devices", "jit_compile", "onednn"):
+        if name in there and there[name] != ours[name]:  # older runs lack `onednn`
             _log.warning(
                 "warning: %s: begun with %s %s, goes on with %s; not to the same bits",
                 out,
                 name.replace("_", " "),
-                there.get(name),
+                there[name],
                 ours[name],
             )

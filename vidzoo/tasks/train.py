@@ -12,7 +12,7 @@ from vidzoo import training
 from vidzoo.errors import RecordError, UsageError
 from vidzoo.progress import Progress
 from vidzoo.stopping import StopRequest
-from vidzoo.tasks import chosen_network, clip_settings, run_folder, training_batches
+from vidzoo.tasks import chosen_network, clip_settings, run_batches, run_folder
 from vidzoo.tasks.claimed_run import claimed
 from vidzoo.tasks.flow_pairs import FlowPairs
 from vidzoo.tasks.initial_weights import InitialWeights
@@ -114,10 +114,12 @@ def run(
     if data.features:
         chosen_network.check_reads_features(model, data, modality)
         shown = "features"
-    name, chosen = chosen_network.recipe_of(model, shown, recipe, changes, weights)
-    devices.check_batch_size(chosen.batch_size, strategy)
+    recipe_name, recipe = chosen_network.recipe_of(
+        model, shown, recipe, changes, weights
+    )
+    devices.check_batch_size(recipe.batch_size, strategy)
     splits = split.split(",")
-    training_batches.check_splits(data, splits, chosen)
+    run_batches.check_splits(data, splits, recipe)
     if len(data.classes) < 2 and model not in run_folder.FLOWNETS:
         raise RecordError(
             f"{data.path}: one class only ({data.classes[0]}). "
@@ -126,17 +128,17 @@ def run(
     arguments = chosen_network.arguments_of(
         model,
         data,
-        chosen,
+        recipe,
         modality=modality,
         backbone=backbone,
         num_segments=num_segments,
         frame_size=frame_size,
     )
     if run_folder.is_full_length(model):
-        chosen = chosen.for_frames(arguments["num_frames"])
-    chosen_network.warn(name, model, weights, arguments, data)
-    chosen_network.check_frozen(chosen, model, weights, image_weights)
-    chosen_network.check_flow_weight(chosen, model, changes)
+        recipe = recipe.for_frames(arguments["num_frames"])
+    chosen_network.warn(recipe_name, model, weights, arguments, data)
+    chosen_network.check_frozen(recipe, model, weights, image_weights)
+    chosen_network.check_flow_weight(recipe, model, changes)
     starts = {}
     for each in splits:
         starts[each] = InitialWeights(
@@ -148,11 +150,12 @@ def run(
         "model": model,
         "arguments": arguments | (model_options or {}),
         "classes": list(data.classes),
-        "recipe": {"name": name} | chosen.as_dict(),
+        "recipe": {"name": recipe_name} | recipe.as_dict(),
         "seed": seed,
         "precision": "mixed_bfloat16" if mixed_precision else "float32",
         "num_devices": strategy.num_replicas_in_sync,
         "jit_compile": jit_compile,
+        "onednn": devices.onednn(),
         "data": {
             "source": data.name,
             "plan": data.plan,
@@ -170,7 +173,7 @@ def run(
         for each in splits
     }
     for each in splits:  # before a folder is made
-        training_batches.check_videos(data, described[each], chosen)
+        run_batches.check_clips(data, described[each], recipe)
     if out is None:
         return
     out = Path(out)
@@ -180,7 +183,7 @@ def run(
         _train(
             out / each if len(splits) > 1 else out,
             data,
-            chosen,
+            recipe,
             described[each],
             initial=starts[each],
             workers=workers,
@@ -198,7 +201,7 @@ def _train(
         network = run_folder.build_model(
             description["model"], description["arguments"], initial.weights()
         )
-    batches_from = training_batches.batches_from(data, description, recipe, workers)
+    batches_from = run_batches.batches_from(data, description, recipe, workers)
     num_videos = len(data.split(description["split"]))
     num_steps = recipe.num_steps(num_videos)
     with contextlib.ExitStack() as stack:

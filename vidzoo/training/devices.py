@@ -39,6 +39,15 @@ def _mirrored(names):
     return tf.distribute.MirroredStrategy(names)
 
 
+def onednn() -> bool | None:
+    """Whether TensorFlow runs oneDNN's kernels on the CPU; None if it does not tell."""
+    try:
+        from tensorflow.python.util import _pywrap_util_port as built
+    except ImportError:  # it is nowhere public
+        return None
+    return built.IsMklEnabled()
+
+
 def check_batch_size(batch_size: int, devices: tf.distribute.Strategy) -> None:
     """Checks that devices can share a batch evenly.
 

@@ -11,16 +11,16 @@ from vidzoo_data import clips
 
 
 def check_splits(data, splits: Sequence[str], recipe: Recipe) -> None:
-    """Checks that splits are there, and that their labels fit the recipe's loss.
+    """Checks that splits of records are there, and that their labels fit the loss.
 
     Args:
-        data: `Records` or `FlowPairs`.
+        data: `Records` or `FlowPairs`, of which the names alone are checked.
         splits: their names.
         recipe: by which they are trained on.
 
     Raises:
-        UsageError: a split is named twice.
-        RecordError: there is no such split, or a softmax would have several labels.
+        UsageError: a split is named twice, or there is no such split.
+        RecordError: a split is empty, or a softmax would have several labels.
     """
     if len(set(splits)) < len(splits):
         raise UsageError(f"--split is {','.join(splits)}; name each split once.")
@@ -36,11 +36,13 @@ def check_splits(data, splits: Sequence[str], recipe: Recipe) -> None:
                 )
 
 
-def check_videos(data, description: dict, recipe: Recipe) -> None:
+def check_clips(data, description: dict, recipe: Recipe) -> None:
     """Checks that every video of a run's split gives the clips that it learns from.
 
     Raises:
-        RecordError: one does not.
+        UsageError: there is no such split of a data set of flow.
+        RecordError: a video does not, or the records lack what is asked of them.
+        FlowError: a data set of flow lacks files.
     """
     if isinstance(data, FlowPairs):
         batches_from(data, description, recipe, None)(0, 0)
