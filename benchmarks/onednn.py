@@ -4,8 +4,8 @@
 
 Every round starts a process without them and one with them, in turns the other way
 round. Each takes training steps and forward passes of two networks of 2-D convolutions
-and two of 3-D ones, on small random clips in memory; a time is the median step's. Told
-are the median, least and largest ratio of the rounds.
+and three of 3-D ones, on small random clips in memory; a time is the median step's.
+Told are the median, least and largest ratio of the rounds.
 """
 
 import argparse
@@ -30,6 +30,15 @@ NETWORKS = {
     "TSN on GoogLeNet": (partial(models.TSN, backbone="googlenet", **_OF_2D), 4),
     "TDN on ResNet-18": (partial(models.TDN, backbone="resnet18", **_OF_2D), 4),
     "ResNet3D": (partial(models.ResNet3D, num_frames=16, frame_shape=(32, 32, 3)), 1),
+    "small encoder": (
+        partial(
+            models.ActionFlowNet,
+            backbone="tiny3d",
+            decoder=False,
+            frame_shape=(64, 64, 3),
+        ),
+        2,
+    ),
     "C3D": (partial(models.C3D, frame_shape=(64, 64, 3)), 1),
 }
 MODES = ("train", "infer")
