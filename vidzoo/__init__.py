@@ -10,9 +10,9 @@ import sys
 
 from vidzoo import deferred
 
-# TensorFlow leaves oneDNN off on many processors unless told, and 3-D convolutions are
-# far slower without. It looks when it is imported: later nothing would change but what
-# this process starts.
+# TensorFlow leaves oneDNN off on many processors unless told, and 3-D convolutions
+# train far slower without. It looks when it is imported: later nothing would change
+# but what this process starts.
 if platform.machine() in ("x86_64", "AMD64") and "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
